@@ -1,0 +1,40 @@
+# Two commands on a fresh machine: `make demo` and `make test`. They need Python 3.11 or newer and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+ARGS ?=
+
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test check bench lock clean
+
+demo: $(READY) ## replay a real year of flights through the whole loop
+	$(BIN)/homeostat demo $(ARGS)
+
+test: $(READY) ## every test; servers found are used, missing ones are skipped by name
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench" $(ARGS)
+
+check: $(READY) ## style, types, layering
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## speed and memory, each as a ratio against a peer in the same run
+	$(BIN)/python -m pytest -m bench -s $(ARGS) tests/benchmarks
+
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 --extra demo --extra dev --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .homeostat
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Homeostat needs Python 3.11 or newer; $(PYTHON) is older: call make with PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

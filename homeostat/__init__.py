@@ -1,0 +1,1 @@
+"""Homeostat keeps tabular models healthy on a moving stream."""

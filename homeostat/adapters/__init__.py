@@ -1,0 +1,1 @@
+"""The outside world: technology and role in each name."""

@@ -1,0 +1,156 @@
+"""Every feature row and mature outcome as Parquet files, joined point-in-time by Feast, week by week."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from homeostat.adapters.feast_features.join import PointInTimeJoin
+from homeostat.adapters.feast_features.parts import PartFolder, write_parquet
+from homeostat.adapters.feast_features.repo import open_repo
+from homeostat.contract.model import Contract
+from homeostat.features.schema import (
+    CREATED_AT,
+    ENTITY_ID,
+    EVENT_ID,
+    EVENT_TIME,
+    EVENT_TIME_US,
+    LABEL,
+    StoreColumn,
+    store_columns,
+)
+from homeostat.records import FeatureRow, Outcome, Scalar, derived_id
+
+_TIME = pl.Datetime("us", "UTC")
+_ROW: dict[str, pl.DataType] = {EVENT_ID: pl.String(), ENTITY_ID: pl.String(), EVENT_TIME: _TIME}
+
+
+class FeastOfflineFeatures:
+    """Offline features by Feast.
+
+    A join of everything at once takes gigabytes, and every training asks for nearly the same rows. So a week is
+    joined by itself and kept as ``joined/<week>-<fingerprint>.parquet``; the fingerprint names the part files
+    it came from, and a row that arrives late, for any week up to this one, makes another.
+    """
+
+    def __init__(self, contract: Contract, root: Path, online_store: Mapping[str, object] | None = None) -> None:
+        """Open or create the store under ``root``.
+
+        Args:
+            contract: Names and types of the features.
+            root: Folder of the Feast repository, the same as the online store's.
+            online_store: Feast's ``online_store`` section; None keeps rows in SQLite under ``root``.
+        """
+        repo = open_repo(contract, root, online_store)
+        self._columns = store_columns(contract)
+        cells = {c.stored_as: _dtype(c) for c in self._columns}
+        self._features = PartFolder(
+            root / "features", pl.Schema({**_ROW, CREATED_AT: _TIME, **cells, EVENT_TIME_US: pl.Int64()})
+        )
+        self._outcomes = PartFolder(root / "outcomes", pl.Schema({**_ROW, LABEL: pl.Float64()}))
+        self._joined = root / "joined"
+        self._joined.mkdir(exist_ok=True)
+        self._join = PointInTimeJoin(contract, repo, self._joined)
+
+    def write_features(self, rows: Sequence[FeatureRow]) -> None:
+        """Append feature rows, each kept once by its event id."""
+        if not rows:
+            return
+        times = pl.Series(EVENT_TIME, [row.event_time for row in rows], _TIME)
+        columns = [
+            pl.Series(EVENT_ID, [row.event_id for row in rows], pl.String),
+            pl.Series(ENTITY_ID, [row.entity_id for row in rows], pl.String),
+            times,
+            times.alias(CREATED_AT),
+            *(
+                _series(c, cells)
+                for c, cells in zip(self._columns, zip(*(r.values for r in rows), strict=True), strict=True)
+            ),
+            times.cast(pl.Int64).alias(EVENT_TIME_US),
+        ]
+        self._features.append(pl.DataFrame(columns))
+
+    def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Append mature outcomes, each kept once by its event id."""
+        if not outcomes:
+            return
+        columns = [
+            pl.Series(EVENT_ID, [outcome.event_id for outcome in outcomes], pl.String),
+            pl.Series(ENTITY_ID, [outcome.entity_id for outcome in outcomes], pl.String),
+            pl.Series(EVENT_TIME, [outcome.event_time for outcome in outcomes], _TIME),
+            pl.Series("label_time", [outcome.label_time for outcome in outcomes], _TIME),
+            pl.Series(LABEL, [outcome.label for outcome in outcomes], pl.Float64),
+        ]
+        self._outcomes.append(pl.DataFrame(columns))
+
+    def training_frame(self, until: datetime) -> pl.DataFrame:
+        """Return the labelled rows with ``event_time < until`` in the order of event time and event id.
+
+        An outcome whose entity had no features yet keeps its row, with missing cells.
+        """
+        frames = [self._empty()]
+        for week, fingerprint in self._fingerprints():
+            if datetime.fromisoformat(week).replace(tzinfo=UTC) < until:
+                frames.append(self._week(week, fingerprint).filter(pl.col(EVENT_TIME) < until))
+        frame = pl.concat(frames).unique(EVENT_ID, keep="first", maintain_order=True)
+        return frame.sort(EVENT_TIME, EVENT_ID)
+
+    def _fingerprints(self) -> list[tuple[str, str]]:
+        """Return each week that has outcomes with an id of all the files its join depends on."""
+        names: dict[str, str] = {}
+        so_far = nothing = derived_id(*(f"{column.name} {column.categorical}" for column in self._columns))
+        for week in self._features.weeks():
+            so_far = names[week] = derived_id(so_far, week, *(path.name for path in self._features.files(week)))
+        fingerprints = []
+        for week in self._outcomes.weeks():
+            known = max((w for w in names if w <= week), default="")
+            outcomes = (path.name for path in self._outcomes.files(week))
+            fingerprints.append((week, derived_id(names.get(known, nothing), *outcomes)))
+        return fingerprints
+
+    def _week(self, week: str, fingerprint: str) -> pl.DataFrame:
+        path = self._joined / f"{week}-{fingerprint}.parquet"
+        if path.exists():
+            return pl.read_parquet(path)
+        frame = self._joined_week(week)
+        write_parquet(frame, path)
+        for older in self._joined.glob(f"{week}-*.parquet"):
+            if older != path:
+                older.unlink(missing_ok=True)
+        return frame
+
+    def _joined_week(self, week: str) -> pl.DataFrame:
+        """Join a week's outcomes with its features, and what finds no match there with earlier weeks, newest first."""
+        missing = self._outcomes.read(week).drop_nulls(LABEL)
+        found = []
+        for earlier in reversed([w for w in self._features.weeks() if w <= week]):
+            if missing.is_empty():
+                break
+            joined = self._join(missing, self._features.read(earlier))
+            found.append(joined.drop_nulls(EVENT_TIME_US))
+            missing = missing.join(found[-1], on=EVENT_ID, how="anti")
+        frame = pl.concat([*found, missing], how="diagonal")
+        return self._contracted(frame)
+
+    def _contracted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the columns of a training frame, named as in the contract."""
+        cells = [
+            (pl.col(c.stored_as) if c.stored_as in frame.columns else pl.lit(None)).cast(_dtype(c)).alias(c.name)
+            for c in self._columns
+        ]
+        return frame.select(EVENT_ID, EVENT_TIME, LABEL, *cells)
+
+    def _empty(self) -> pl.DataFrame:
+        columns = [(c.name, _dtype(c)) for c in self._columns]
+        return pl.DataFrame(schema=[(EVENT_ID, pl.String()), (EVENT_TIME, _TIME), (LABEL, pl.Float64()), *columns])
+
+
+def _dtype(column: StoreColumn) -> pl.DataType:
+    return pl.String() if column.categorical else pl.Float64()
+
+
+def _series(column: StoreColumn, cells: Iterable[Scalar]) -> pl.Series:
+    if column.categorical:
+        return pl.Series(column.stored_as, [None if cell is None else str(cell) for cell in cells], pl.String)
+    return pl.Series(column.stored_as, [None if cell is None else float(cell) for cell in cells], pl.Float64)

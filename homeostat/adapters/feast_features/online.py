@@ -1,0 +1,116 @@
+"""The last feature row of each entity in a Feast online store: SQLite here, Redis by configuration."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from feast.infra.online_stores.helpers import get_online_store_from_config
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from homeostat.adapters.feast_features.repo import open_repo
+from homeostat.contract.model import Contract
+from homeostat.errors import TransientError
+from homeostat.features.schema import ENTITY_ID, EVENT_TIME_US, store_columns
+from homeostat.ports import OnlineRow
+from homeostat.records import FeatureRow, Scalar
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_READ_AT_ONCE = 10_000  # SQLite takes 32,766 variables in a statement
+
+
+class FeastOnlineFeatures:
+    """Online features by Feast's store interface itself.
+
+    The public ``write_to_online_store`` and ``get_online_features`` go through pandas and take three times as
+    long for 150 rows; what is written here is read by them all the same (tests/contracts/test_features.py).
+    """
+
+    def __init__(self, contract: Contract, root: Path, online_store: Mapping[str, object] | None = None) -> None:
+        """Open or create the store.
+
+        Args:
+            contract: Names and types of the features.
+            root: Folder of the Feast repository, and of the SQLite file.
+            online_store: Feast's ``online_store`` section; None keeps rows in SQLite under ``root``.
+        """
+        repo = open_repo(contract, root, online_store)
+        self._config = repo.config
+        self._view = repo.get_feature_view(contract.product)
+        self._store = get_online_store_from_config(self._config.online_store)
+        self._columns = store_columns(contract)
+
+    def write(self, rows: Sequence[FeatureRow]) -> None:
+        """Store the last row of each entity among ``rows``.
+
+        Raises:
+            TransientError: The store can't be reached or is locked.
+        """
+        last: dict[str, FeatureRow] = {}
+        for row in rows:
+            kept = last.get(row.entity_id)
+            if kept is None or kept.event_time <= row.event_time:
+                last[row.entity_id] = row
+        data: list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]] = [
+            (_key(row.entity_id), self._cells(row), row.event_time, None) for row in last.values()
+        ]
+        with _store_errors():
+            self._store.online_write_batch(self._config, self._view, data, None)
+
+    def read(self, entity_ids: Sequence[str]) -> list[OnlineRow | None]:
+        """Return one row per id in the order asked, None where the entity is unknown.
+
+        Raises:
+            TransientError: The store can't be reached or is locked.
+        """
+        unique = list(dict.fromkeys(entity_ids))
+        found: dict[str, OnlineRow | None] = {}
+        for start in range(0, len(unique), _READ_AT_ONCE):
+            ids = unique[start : start + _READ_AT_ONCE]
+            with _store_errors():
+                cells = self._store.online_read(self._config, self._view, [_key(i) for i in ids])
+            found.update(zip(ids, (self._row(values) for _, values in cells), strict=True))
+        return [found[entity_id] for entity_id in entity_ids]
+
+    def _cells(self, row: FeatureRow) -> dict[str, Value]:
+        cells = {
+            column.stored_as: _encoded(value, categorical=column.categorical)
+            for column, value in zip(self._columns, row.values, strict=True)
+        }
+        cells[EVENT_TIME_US] = Value(int64_val=(row.event_time - _EPOCH) // _MICROSECOND)
+        return cells
+
+    def _row(self, cells: Mapping[str, Value] | None) -> OnlineRow | None:
+        if not cells or EVENT_TIME_US not in cells:
+            return None
+        event_time = _EPOCH + timedelta(microseconds=cells[EVENT_TIME_US].int64_val)
+        return OnlineRow(event_time, tuple(_decoded(cells.get(column.stored_as)) for column in self._columns))
+
+
+def _key(entity_id: str) -> EntityKey:
+    return EntityKey(join_keys=[ENTITY_ID], entity_values=[Value(string_val=entity_id)])
+
+
+def _encoded(value: Scalar, *, categorical: bool) -> Value:
+    if value is None:
+        return Value()
+    return Value(string_val=str(value)) if categorical else Value(double_val=float(value))
+
+
+def _decoded(value: Value | None) -> Scalar:
+    kind = value.WhichOneof("val") if value is not None else None
+    if kind is None:
+        return None
+    cell: float | str = getattr(value, kind)
+    return cell
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        raise TransientError(f"the online feature store doesn't answer: {error}") from error

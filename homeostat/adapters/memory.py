@@ -1,0 +1,238 @@
+"""Every port but the feature stores in plain memory: for tests, and to read what a port means."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from homeostat.errors import HomeostatError, ModelError, StaleCaseError
+from homeostat.healing import chain
+from homeostat.metric_names import METRICS
+from homeostat.ports import Aliases, LedgerEntry, Message, ModelPackage, NewMessage
+from homeostat.records import Case
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class MemoryLog:
+    """An event log that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, list[Message]] = defaultdict(list)
+        self._committed: dict[tuple[str, str], int] = {}
+        self._lock = Lock()
+
+    def append(self, messages: Sequence[NewMessage], at: datetime) -> None:
+        """Append in the order given; a clock that stepped back does not take a topic's time back."""
+        by_topic: dict[str, list[NewMessage]] = defaultdict(list)
+        for new in messages:
+            by_topic[new.topic].append(NewMessage(new.topic, bytes(new.value), dict(new.headers)))
+        with self._lock:
+            for name, batch in by_topic.items():
+                topic = self._topics[name]
+                time = max(at, topic[-1].time) if topic else at
+                topic.extend(Message(name, i, new.value, new.headers, time) for i, new in enumerate(batch, len(topic)))
+
+    def read(self, topic: str, offset: int, limit: int) -> list[Message]:
+        """Return up to ``limit`` messages from ``offset`` on, in order."""
+        with self._lock:
+            return self._topics.get(topic, [])[offset : offset + limit]
+
+    def end(self, topic: str) -> int:
+        """Return the offset the next message will get."""
+        return len(self._topics.get(topic, ()))
+
+    def offset_at(self, topic: str, time: datetime) -> int:
+        """Return the first offset appended at or after ``time`` (``end`` if none)."""
+        with self._lock:
+            return bisect_left(self._topics.get(topic, []), time, key=lambda message: message.time)
+
+    def committed(self, group: str, topic: str) -> int:
+        """Return the offset the group reads next; 0 if it never committed."""
+        return self._committed.get((group, topic), 0)
+
+    def commit(self, group: str, offsets: Mapping[str, int]) -> None:
+        """Store the group's next offsets."""
+        with self._lock:
+            self._committed.update({(group, topic): offset for topic, offset in offsets.items()})
+
+
+class MemoryRegistry:
+    """A model registry that lives as long as the process; versions are counted from "1"."""
+
+    def __init__(self) -> None:
+        self._packages: dict[str, ModelPackage] = {}
+        self._by_request: dict[str, str] = {}
+        self._aliases = Aliases()
+
+    def register(self, package: ModelPackage, request_id: str) -> str:
+        """Store a package once by request and return its version."""
+        if request_id not in self._by_request:
+            version = str(len(self._packages) + 1)
+            self._packages[version] = _copied(package)
+            self._by_request[request_id] = version
+        return self._by_request[request_id]
+
+    def load(self, version: str) -> ModelPackage:
+        """Return the package stored under a version.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        return _copied(self._known(version))
+
+    def aliases(self) -> Aliases:
+        """Return who serves now."""
+        return self._aliases
+
+    def set_alias(self, alias: str, version: str | None) -> None:
+        """Point ``alias`` to a version, or clear it with None.
+
+        Raises:
+            HomeostatError: The alias is none of champion, challenger and previous.
+            ModelError: There is no such version.
+        """
+        if alias not in Aliases.__slots__:
+            raise HomeostatError(f"no alias {alias!r}: expected champion, challenger or previous")
+        if version is not None:
+            self._known(version)
+        self._aliases = replace(self._aliases, **{alias: version})
+
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        package = self._known(version)
+        self._packages[version] = replace(package, tags={**package.tags, **tags})
+
+    def _known(self, version: str) -> ModelPackage:
+        if version not in self._packages:
+            raise ModelError(f"there is no model version {version!r}")
+        return self._packages[version]
+
+
+def _copied(package: ModelPackage) -> ModelPackage:
+    return ModelPackage(dict(package.files), dict(package.metrics), dict(package.params), dict(package.tags))
+
+
+class MemoryCases:
+    """A case store that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._case = Case()
+        self._lock = Lock()
+
+    def load(self) -> Case:
+        """Return the current case."""
+        return self._case
+
+    def save(self, case: Case) -> Case:
+        """Store the case and return it with its new revision.
+
+        Raises:
+            StaleCaseError: The stored case has another revision.
+        """
+        with self._lock:
+            if case.revision != self._case.revision:
+                raise StaleCaseError(f"the case is at revision {self._case.revision}, not {case.revision}")
+            self._case = replace(case, revision=case.revision + 1)
+            return self._case
+
+
+class MemoryLedger:
+    """A ledger that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._entries: list[LedgerEntry] = []
+        self._by_id: dict[str, LedgerEntry] = {}
+        self._head = chain.EMPTY
+        self._lock = Lock()
+
+    def append(
+        self, entry_id: str, at: datetime, kind: str, payload: Mapping[str, Any], actor: str = "homeostat"
+    ) -> LedgerEntry:
+        """Add an entry once by ``entry_id`` and return it."""
+        with self._lock:
+            if entry_id in self._by_id:
+                return self._by_id[entry_id]
+            entry = chain.link(self._head, entry_id, at, kind=kind, actor=actor, payload=payload)
+            self._entries.append(entry)
+            self._by_id[entry_id] = entry
+            self._head = chain.Head(entry.seq, entry.hash)
+            return entry
+
+    def entries(self) -> list[LedgerEntry]:
+        """Return all entries in order."""
+        return list(self._entries)
+
+    def verify(self) -> int:
+        """Return the number of entries when the chain is whole.
+
+        Raises:
+            LedgerError: An entry does not fit the chain; the message names it.
+        """
+        return chain.verify(self._entries, self._head)
+
+
+class MemoryTelemetry:
+    """Telemetry that keeps every number, so that a test can ask for it."""
+
+    def __init__(self) -> None:
+        self._families = {metric.name: metric for metric in METRICS}
+        self._values: dict[tuple[str, Labels], float] = {}
+        self._observations: dict[tuple[str, Labels], list[float]] = defaultdict(list)
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        """Add to a counter."""
+        if value < 0:
+            raise HomeostatError(f"the counter {name} can't go down by {-value}")
+        key = self._key(name, "counter", labels)
+        self._values[key] = self._values.get(key, 0.0) + value
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        self._values[self._key(name, "gauge", labels)] = value
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add an observation to a histogram."""
+        self._observations[self._key(name, "histogram", labels)].append(value)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return a counter's or gauge's value, None if it was never touched."""
+        return self._values.get((name, tuple(sorted(labels.items()))))
+
+    def observations(self, name: str, **labels: str) -> list[float]:
+        """Return a histogram's observations in the order they came."""
+        return list(self._observations.get((name, tuple(sorted(labels.items()))), ()))
+
+    def _key(self, name: str, kind: str, labels: Mapping[str, str]) -> tuple[str, Labels]:
+        family = self._families.get(name)
+        if family is None or family.kind != kind or set(labels) != set(family.labels):
+            raise HomeostatError(f"no {kind} {name} with labels {sorted(labels)} in homeostat.metric_names")
+        return name, tuple(sorted(labels.items()))
+
+
+class ManualClock:
+    """A clock that stands still until told."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        """Return the time it was last set to."""
+        return self._now
+
+    def advance_to(self, time: datetime) -> None:
+        """Set the time.
+
+        Raises:
+            ValueError: ``time`` is before the current time; a clock that goes back breaks every fold.
+        """
+        if time < self._now:
+            raise ValueError(f"the clock shows {self._now.isoformat()} and can't go back to {time.isoformat()}")
+        self._now = time

@@ -1,0 +1,85 @@
+"""The feature stores in plain memory: for tests, and to read what a point-in-time join means."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from homeostat.contract.model import Contract
+from homeostat.ports import OnlineRow
+from homeostat.records import FeatureRow, Outcome, Scalar
+
+_TIME = pl.Datetime("us", "UTC")
+
+
+class MemoryOnlineFeatures:
+    """The last feature row of each entity, as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, OnlineRow] = {}
+
+    def write(self, rows: Sequence[FeatureRow]) -> None:
+        """Store the last row of each entity; an older row never replaces a newer one."""
+        for row in rows:
+            stored = self._rows.get(row.entity_id)
+            if stored is None or stored.event_time <= row.event_time:
+                self._rows[row.entity_id] = OnlineRow(row.event_time, row.values)
+
+    def read(self, entity_ids: Sequence[str]) -> list[OnlineRow | None]:
+        """Return one row per id in the order asked, None where the entity is unknown."""
+        return [self._rows.get(entity_id) for entity_id in entity_ids]
+
+
+class MemoryOfflineFeatures:
+    """Every feature row and mature outcome by event id, as long as the process lives."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._names = contract.feature_names
+        self._categorical = contract.categorical
+        self._features: dict[str, FeatureRow] = {}
+        self._outcomes: dict[str, Outcome] = {}
+
+    def write_features(self, rows: Sequence[FeatureRow]) -> None:
+        """Keep each row once."""
+        for row in rows:
+            self._features.setdefault(row.event_id, row)
+
+    def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep each outcome once."""
+        for outcome in outcomes:
+            self._outcomes.setdefault(outcome.event_id, outcome)
+
+    def training_frame(self, until: datetime) -> pl.DataFrame:
+        """Return the labelled rows before ``until``, each with its entity's newest features at its time.
+
+        An outcome whose entity had no features yet keeps its row, with missing cells.
+        """
+        labelled = self._labelled_frame(until)
+        features = self._feature_frame()
+        joined = labelled.join_asof(
+            features, on="event_time", by="entity_id", strategy="backward", check_sortedness=False
+        )
+        return joined.select("event_id", "event_time", "label", *self._names)
+
+    def _labelled_frame(self, until: datetime) -> pl.DataFrame:
+        rows = [o for o in self._outcomes.values() if o.label is not None and o.event_time < until]
+        columns = [
+            pl.Series("event_id", [outcome.event_id for outcome in rows], pl.String),
+            pl.Series("entity_id", [outcome.entity_id for outcome in rows], pl.String),
+            pl.Series("event_time", [outcome.event_time for outcome in rows], _TIME),
+            pl.Series("label", [outcome.label for outcome in rows], pl.Float64),
+        ]
+        return pl.DataFrame(columns).sort("event_time", "event_id")
+
+    def _feature_frame(self) -> pl.DataFrame:
+        rows = sorted(self._features.values(), key=lambda row: row.event_time)  # stable: of two, the last written wins
+        cells = zip(*(row.values for row in rows), strict=True) if rows else ((),) * len(self._names)
+        columns = [pl.Series("entity_id", [row.entity_id for row in rows], pl.String)]
+        columns.append(pl.Series("event_time", [row.event_time for row in rows], _TIME))
+        columns.extend(self._column(name, values) for name, values in zip(self._names, cells, strict=True))
+        return pl.DataFrame(columns)
+
+    def _column(self, name: str, values: Iterable[Scalar]) -> pl.Series:
+        if name in self._categorical:
+            return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
+        return pl.Series(name, [None if value is None else float(value) for value in values], pl.Float64)

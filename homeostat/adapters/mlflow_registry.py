@@ -1,0 +1,230 @@
+"""Model versions and aliases in MLflow's registry: SQLite and local files here, a server by its URI."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import time
+
+from mlflow import MlflowClient, MlflowException
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
+from mlflow.telemetry import set_telemetry_client
+
+from homeostat.errors import HomeostatError, ModelError, TransientError
+from homeostat.ports import Aliases, ModelPackage
+
+_REQUEST = "homeostat.request_id"
+_FILES = "model"  # artifact folder of a run that holds the package's files
+_AT_ONCE = 100  # MLflow takes 100 params and 100 tags in one request
+
+# else MLflow reports each call to its makers; it leaves these two untyped
+MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
+set_telemetry_client()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _mlflow_errors() -> Iterator[None]:
+    """Tell what may pass (a locked file, a server that is down) from what won't."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED") or "API request" in error.message:
+            raise TransientError(f"the model registry doesn't answer: {error}") from error
+        raise
+
+
+class MlflowRegistry:
+    """The registry of one product: a run for each version, in the experiment ``homeostat/<product>``.
+
+    ``mlflow.pyfunc`` is left out: it takes seconds for a version and infers a Python environment, and a package
+    is text files that Homeostat itself knows how to score.
+    """
+
+    def __init__(self, tracking_uri: str, artifact_root: Path, product: str) -> None:
+        """Open or create the registry; the first start on an empty SQLite file takes seconds.
+
+        Args:
+            tracking_uri: Of MLflow's store, e.g. ``sqlite:////path/mlflow.db`` or ``http://host:5000``.
+            artifact_root: Folder of the files of versions, where the store is not a server.
+            product: Name of the registered model.
+        """
+        for name in ("mlflow.store.db.utils", "alembic"):  # they announce each of 60 migrations
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._uri = tracking_uri
+        self._product = product
+        self._client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        self._experiment_id = self._experiment(artifact_root)
+        self._create_model()
+        self._packages: dict[str, ModelPackage] = {}
+        self._changes = _FileChanges(tracking_uri)
+        self._aliases: Aliases | None = None
+
+    @_mlflow_errors()
+    def register(self, package: ModelPackage, request_id: str) -> str:
+        """Store a package once by request and return its version.
+
+        A crash after any step leaves a run that the next call finds by its tag and goes on with.
+        """
+        if known := self._version_of(request_id):
+            return known
+        run = self._run_of(request_id) or self._client.create_run(
+            self._experiment_id, tags={_REQUEST: request_id}, run_name=request_id
+        )
+        self._log(run, package)
+        created = self._client.create_model_version(
+            self._product,
+            source=f"{run.info.artifact_uri}/{_FILES}",
+            run_id=run.info.run_id,
+            tags={**package.tags, _REQUEST: request_id},
+        )
+        return str(created.version)
+
+    @_mlflow_errors()
+    def load(self, version: str) -> ModelPackage:
+        """Return the package stored under a version; files, metrics and params are read once.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        stored = self._stored(version)
+        if version not in self._packages:
+            self._packages[version] = self._read(stored)
+        return replace(self._packages[version], tags=_own_tags(stored))
+
+    @_mlflow_errors()
+    def aliases(self) -> Aliases:
+        """Return who serves now, also after an edit by somebody else.
+
+        MLflow takes 4 ms to say so and is asked at every micro-batch; while SQLite says that nobody has
+        written to the file, the last answer still holds.
+        """
+        if self._changes.seen() or self._aliases is None:
+            found = self._client.get_registered_model(self._product).aliases
+            self._aliases = Aliases(**{a: str(found[a]) for a in Aliases.__slots__ if a in found})
+        return self._aliases
+
+    @_mlflow_errors()
+    def set_alias(self, alias: str, version: str | None) -> None:
+        """Point ``alias`` to a version, or clear it with None.
+
+        Raises:
+            HomeostatError: The alias is none of champion, challenger and previous.
+            ModelError: There is no such version.
+        """
+        if alias not in Aliases.__slots__:
+            raise HomeostatError(f"no alias {alias!r}: expected champion, challenger or previous")
+        if version is None:
+            self._client.delete_registered_model_alias(self._product, alias)
+        else:
+            self._stored(version)
+            self._client.set_registered_model_alias(self._product, alias, version)
+        self._aliases = None
+
+    @_mlflow_errors()
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        self._stored(version)
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self._product, version, key, value)
+
+    def _experiment(self, artifact_root: Path) -> str:
+        name = f"homeostat/{self._product}"
+        known = self._client.get_experiment_by_name(name)
+        if known is not None:
+            return str(known.experiment_id)
+        local = not self._uri.startswith(("http://", "https://"))
+        try:
+            return self._client.create_experiment(
+                name, artifact_location=artifact_root.resolve().as_uri() if local else None
+            )
+        except MlflowException as error:  # another process was faster
+            known = self._client.get_experiment_by_name(name)
+            if known is None:
+                raise HomeostatError(f"MLflow refuses the experiment {name}: {error}") from error
+            return str(known.experiment_id)
+
+    def _create_model(self) -> None:
+        try:
+            self._client.create_registered_model(self._product)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _version_of(self, request_id: str) -> str | None:
+        where = f"name = '{self._product}' AND tags.`{_REQUEST}` = '{request_id}'"
+        versions = [int(found.version) for found in self._client.search_model_versions(where)]
+        return str(min(versions)) if versions else None
+
+    def _run_of(self, request_id: str) -> Run | None:
+        runs = self._client.search_runs([self._experiment_id], f"tags.`{_REQUEST}` = '{request_id}'", max_results=1)
+        return runs[0] if runs else None
+
+    def _log(self, run: Run, package: ModelPackage) -> None:
+        run_id, at_ms = run.info.run_id, int(time() * 1000)
+        metrics = [Metric(key, value, at_ms, 0) for key, value in package.metrics.items()]
+        params = [Param(key, value) for key, value in package.params.items()]
+        tags = [RunTag(key, value) for key, value in package.tags.items()]
+        for start in range(0, max(len(metrics), len(params), len(tags)), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            self._client.log_batch(run_id, metrics[part], params[part], tags[part])
+        with TemporaryDirectory() as folder:
+            for name, content in package.files.items():
+                (Path(folder) / name).write_bytes(content)
+            self._client.log_artifacts(run_id, folder, _FILES)
+        self._client.set_terminated(run_id)
+
+    def _stored(self, version: str) -> ModelVersion:
+        try:
+            return self._client.get_model_version(self._product, version)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            raise ModelError(f"there is no version {version!r} of the model {self._product}: {error}") from error
+
+    def _read(self, stored: ModelVersion) -> ModelPackage:
+        try:
+            with TemporaryDirectory() as folder:
+                path = Path(download_artifacts(artifact_uri=stored.source, dst_path=folder, tracking_uri=self._uri))
+                files = {file.name: file.read_bytes() for file in sorted(path.iterdir())}
+            data = self._client.get_run(str(stored.run_id)).data
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"version {stored.version} of {self._product} can't be read: {error}") from error
+        return ModelPackage(files, dict(data.metrics), dict(data.params))
+
+
+def _own_tags(stored: ModelVersion) -> dict[str, str]:
+    return {key: value for key, value in stored.tags.items() if key != _REQUEST}
+
+
+class _FileChanges:
+    """Tells whether anybody has written to an SQLite file; for another store it always says yes."""
+
+    def __init__(self, uri: str) -> None:
+        """Open the file for reading if the URI names one."""
+        path = uri.removeprefix("sqlite:///")
+        self._connection = (
+            sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False) if path != uri else None
+        )
+        self._seen: int | None = None
+
+    def seen(self) -> bool:
+        """Return whether there was a commit since the last call.
+
+        Source: https://www.sqlite.org/pragma.html#pragma_data_version
+        """
+        if self._connection is None:
+            return True
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        changed = version != self._seen
+        self._seen = version
+        return changed

@@ -1,0 +1,87 @@
+"""Telemetry by prometheus-client: the families of ``homeostat.metric_names`` and nothing else."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+
+from homeostat.errors import HomeostatError
+from homeostat.metric_names import METRICS, Metric
+
+Family = Counter | Gauge | Histogram
+F = TypeVar("F", Counter, Gauge, Histogram)
+
+
+class PrometheusTelemetry:
+    """Every metric family, registered once; a name, kind or label that is not in the list is refused."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        """Register the families, in a registry of their own if none is given."""
+        self._registry = registry or CollectorRegistry()
+        self._families = {metric.name: _family(metric, self._registry) for metric in METRICS}
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        """Add to a counter.
+
+        Raises:
+            HomeostatError: The family is unknown, or the value is negative.
+        """
+        family = self._child(name, Counter, labels)
+        if value < 0:
+            raise HomeostatError(f"the counter {name} can't go down by {-value}")
+        family.inc(value)
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge.
+
+        Raises:
+            HomeostatError: The family is unknown.
+        """
+        self._child(name, Gauge, labels).set(value)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add an observation to a histogram.
+
+        Raises:
+            HomeostatError: The family is unknown.
+        """
+        self._child(name, Histogram, labels).observe(value)
+
+    def render(self) -> bytes:
+        """Return all values in Prometheus' text exposition format."""
+        return generate_latest(self._registry)
+
+    def serve(self, port: int, address: str = "127.0.0.1") -> tuple[Callable[[], None], int]:
+        """Serve ``/metrics`` from a daemon thread and return how to stop it and the port (0 takes a free one).
+
+        Raises:
+            HomeostatError: The port is taken.
+        """
+        try:
+            server, thread = start_http_server(port, addr=address, registry=self._registry)
+        except OSError as error:
+            raise HomeostatError(f"can't serve metrics on {address}:{port}: {error}") from error
+
+        def close() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return close, server.server_port
+
+    def _child(self, name: str, kind: type[F], labels: Mapping[str, str]) -> F:
+        family = self._families.get(name)
+        try:
+            if isinstance(family, kind):
+                return family.labels(**labels)
+        except ValueError:
+            pass  # the library's text does not name the family
+        raise HomeostatError(f"no {kind.__name__} {name} with labels {sorted(labels)} in homeostat.metric_names")
+
+
+def _family(metric: Metric, registry: CollectorRegistry) -> Family:
+    if metric.kind == "counter":
+        return Counter(metric.name, metric.help, metric.labels, registry=registry)
+    if metric.kind == "gauge":
+        return Gauge(metric.name, metric.help, metric.labels, registry=registry)
+    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)

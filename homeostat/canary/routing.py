@@ -1,0 +1,35 @@
+"""Traffic split: a stable hash of the entity decides who answers it."""
+
+from hashlib import blake2b
+
+from homeostat.records import Arm
+
+_SPAN = 2**64
+
+
+def position(entity_id: str, salt: str) -> float:
+    """Return where an entity lies in [0, 1), evenly over entities and independently for each salt.
+
+    Args:
+        entity_id: The id that traffic is split by.
+        salt: The challenger's version, so that each canary is answered to other entities.
+    """
+    digest = blake2b(entity_id.encode(), digest_size=8, key=blake2b(salt.encode(), digest_size=32).digest())
+    # the top 53 bits: all that a float holds exactly, so that the result stays below 1
+    return (int.from_bytes(digest.digest()) >> 11) / (_SPAN >> 11)
+
+
+def arm_of(entity_id: str, share: float, salt: str) -> Arm:
+    """Return the arm an entity falls into; raising the share never moves one back to the champion.
+
+    Args:
+        entity_id: The id that traffic is split by.
+        share: Share of entities answered by the challenger, in [0, 1].
+        salt: The challenger's version.
+    """
+    return Arm.CHALLENGER if position(entity_id, salt) < share else Arm.CHAMPION
+
+
+def propensity(arm: Arm, share: float) -> float:
+    """Return the probability with which an entity falls into ``arm`` while a canary of ``share`` runs."""
+    return {Arm.CHALLENGER: share, Arm.CHAMPION: 1.0 - share, Arm.NONE: 1.0}[arm]

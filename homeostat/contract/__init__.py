@@ -1,0 +1,1 @@
+"""The product contract: one YAML for a model."""

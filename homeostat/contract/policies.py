@@ -1,0 +1,116 @@
+"""The knobs of a contract, with their defaults and units."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_duration(value: object) -> timedelta:
+    """Return a span written as a whole number and a unit: 90s, 15m, 3h, 7d, 2w.
+
+    Raises:
+        ValueError: The text has another form, or names no span a clock can hold.
+    """
+    if isinstance(value, timedelta):
+        return value
+    text = str(value)
+    if not isinstance(value, str) or text[-1:] not in _UNITS or not text[:-1].isdigit():
+        raise ValueError("expected a whole number with a unit s, m, h, d or w, like 15m or 7d")
+    try:
+        return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+    except OverflowError as error:
+        raise ValueError("expected a span shorter than some million years") from error
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
+
+
+class Part(BaseModel):
+    """A part of a contract: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Constraints(Part):
+    """What a model must satisfy before it may serve, whatever its loss."""
+
+    min_auc: float | None = Field(default=None, ge=0.5, le=1)
+    max_calibration_error: float | None = Field(default=None, gt=0, le=1)
+    max_model_mib: float = Field(default=16.0, gt=0)
+
+
+class Objective(Part):
+    """What is to be made small, and what has to hold meanwhile."""
+
+    metric: Literal["log_loss", "brier"] = "log_loss"
+    constraints: Constraints = Constraints()
+
+
+class DriftPolicy(Part):
+    """When a window is looked at, and when a change is both certain and large enough to matter."""
+
+    every: Duration = timedelta(minutes=15)
+    window: Duration = timedelta(days=7)
+    min_rows: int = Field(default=500, ge=50)  # fewer rows in a window say `unknown`
+    false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
+    min_psi: float = Field(default=0.1, gt=0)  # beyond what chance explains at these row counts
+    min_ks: float = Field(default=0.1, gt=0, lt=1)
+    min_loss_increase: float = Field(default=0.02, gt=0)  # relative to the loss promised at training
+
+
+class HealingPolicy(Part):
+    """How patient the healer is."""
+
+    cooldown: Duration = timedelta(days=1)  # after a case closed
+    min_rows_after_drift: int = Field(default=1000, ge=1)  # labelled rows of the drifted window, before a training pays
+    confirm: int = Field(default=2, ge=1)  # consecutive drifted reports before a case is opened
+
+
+class TrainingPolicy(Part):
+    """How a better model is looked for."""
+
+    cold_start_after: Duration = timedelta(days=7)  # span of labelled history before the first training
+    min_rows: int = Field(default=2000, ge=200)
+    trials: int = Field(default=8, ge=1, le=1000)  # Optuna trials of a search
+    search_rows: int = Field(default=40_000, ge=200)  # rows a trial sees at most; the winner is fitted on all
+    blocks: int = Field(default=3, ge=2, le=20)  # forward-in-time validation blocks
+    block: Duration = timedelta(days=7)  # span of one validation block
+    confidence: float = Field(default=0.9, gt=0.5, lt=1)  # one-sided, of the winner against doing nothing
+    threads: int = Field(default=1, ge=1)
+
+
+class CanaryPolicy(Part):
+    """How a challenger has to prove itself on live traffic."""
+
+    share: float = Field(default=0.1, gt=0, le=0.5)  # of entities answered by the challenger
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # chance of a wrong decision over all looks
+    # promote when not worse by this share of the champion's loss; 0 asks for a proven gain
+    margin: float = Field(default=0.0, ge=0, lt=0.5)
+    min_rows: int = Field(default=500, ge=50)  # mature rows scored by both, before any decision
+    block: Duration = timedelta(hours=1)  # rows closer than this are not counted as independent
+    max_duration: Duration = timedelta(days=14)  # inconclusive by then: rejected
+    watch: Duration = timedelta(days=7)  # after a promotion, while `previous` stays warm for a rollback
+    max_fallback_ratio: float = Field(default=0.02, ge=0, le=1)  # challenger failures among its rows
+
+
+class BudgetPolicy(Part):
+    """How much healing may cost."""
+
+    max_trainings: int = Field(default=30, ge=1)
+    per: Duration = timedelta(days=30)
+
+
+class Prices(Part):
+    """What the work costs."""
+
+    usd_per_cpu_hour: float = Field(default=0.05, ge=0)
+
+
+class SlaPolicy(Part):
+    """What users of the predictions were promised."""
+
+    latency_ms: float = Field(default=100.0, gt=0)
+    target_ratio: float = Field(default=0.99, gt=0, lt=1)  # share of predictions within latency_ms

@@ -1,0 +1,64 @@
+"""Counts of one stretch of live rows on a profile's bins: mergeable, and as small as the bins."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from homeostat.drift.bins import Coder
+from homeostat.drift.embedding import WIDTH, Embedder
+from homeostat.drift.profile import Profile
+from homeostat.records import Scalar
+
+_CHUNK = 16_384  # rows coded at once: keeps the embedding of a large window in the processor's cache
+
+
+class Counter:
+    """A profile made ready to count rows; share one over all counts of the profile."""
+
+    def __init__(self, profile: Profile) -> None:
+        """Prepare bins and embedding once."""
+        sizes = [column.size for column in profile.columns]
+        reference = [np.asarray(count) for count in profile.counts]
+        self.profile = profile
+        self.starts = np.cumsum([0, *sizes])
+        self.coder = Coder(profile.columns)
+        self.embedder = Embedder(profile.columns[:-1], reference[:-1], profile.embedding.seed)
+
+
+class WindowCounts:
+    """How many rows fell into each bin of each column, and the sum of their embeddings."""
+
+    def __init__(self, counter: Counter) -> None:
+        """Start with no rows."""
+        self.counter = counter
+        self.rows = 0
+        self.bins = np.zeros(int(counter.starts[-1]))
+        self.embedding = np.zeros(WIDTH)
+
+    def add(self, values: Sequence[tuple[Scalar, ...]], scores: Sequence[float]) -> None:
+        """Count rows given as tuples in feature order, each with its score."""
+        if values:
+            self.add_columns([*zip(*values, strict=True)], scores)
+
+    def add_columns(
+        self, columns: Sequence[Sequence[object] | np.ndarray], scores: Sequence[float] | np.ndarray
+    ) -> None:
+        """Count rows given as one sequence per feature; numbers as float arrays are fastest."""
+        for start in range(0, len(scores), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            codes = self.counter.coder.codes([*(column[part] for column in columns), scores[part]])
+            mapped = self.counter.embedder.features(codes[:, :-1], self.counter.profile.embedding.bandwidth)
+            self.embedding += mapped.sum(axis=0, dtype=np.float64)
+            flat = (codes + self.counter.starts[:-1]).ravel(order="K")
+            self.bins += np.bincount(flat, minlength=self.bins.size)
+            self.rows += len(codes)
+
+    def merge(self, other: "WindowCounts") -> None:
+        """Add the rows of another stretch, counted on the same profile."""
+        self.rows += other.rows
+        self.bins += other.bins
+        self.embedding += other.embedding
+
+    def column(self, j: int) -> np.ndarray:
+        """Return the counts of column ``j``, shape (n_bins,); the score is the last column."""
+        return self.bins[self.counter.starts[j] : self.counter.starts[j + 1]]

@@ -1,0 +1,162 @@
+"""Distance over the whole feature vector: drift no single column shows, such as a changed correlation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import shake_256
+
+import numpy as np
+
+from homeostat.drift.bins import Bins
+from homeostat.drift.tails import fisher_limit, fisher_tail, normal_scores
+
+WIDTH = 64  # random Fourier features; their covariance wants some 1,000 reference rows
+_ROWS_A_DIRECTION = 10  # reference rows for each direction of the covariance that is used
+_FLATTEST = 1e-4  # of the largest eigenvalue: flatter directions are rounding
+_NO_SPREAD = 1e-9  # variance of a cosine: below it all rows are the same
+_FURTHEST_SCORE = 3.0  # an empty end bin would lie at infinity
+_PAIRS = 1000  # for the median distance
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingReference:
+    """The reference rows after the map: their mean, and directions of unit variance."""
+
+    seed: int
+    bandwidth: float
+    rows: float  # effective
+    mean: tuple[float, ...]
+    whitener: tuple[tuple[float, ...], ...]  # (n_directions, WIDTH)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingTest:
+    """A squared Mahalanobis distance of two means with its null distribution, Hotelling's."""
+
+    distance: float
+    scale: float  # 1 / n_reference + 1 / n_live
+    directions: int
+    reference_rows: float
+
+    @property
+    def effect(self) -> float:
+        """The distance less what chance alone gives on average; at most the joint chi-square divergence."""
+        return self.distance - self.directions * self.scale
+
+    @property
+    def p_value(self) -> float:
+        """The chance of a distance this large without drift."""
+        return fisher_tail(self.distance / self._unit, self.directions, self._rest)
+
+    def limit(self, alpha: float) -> float:
+        """Return the distance that chance alone exceeds with probability ``alpha``."""
+        return fisher_limit(alpha, self.directions, self._rest) * self._unit
+
+    @property
+    def _rest(self) -> float:
+        return max(self.reference_rows - self.directions, 1.0)
+
+    @property
+    def _unit(self) -> float:
+        return self.scale * self.directions * max(self.reference_rows - 1, 1.0) / self._rest
+
+
+class Embedder:
+    """Maps binned rows to random Fourier features of a Gaussian kernel.
+
+    A number enters by the normal score of its bin's middle rank, so outliers have no leverage; each
+    category and each missing value has a direction of its own.
+
+    Source: Rahimi and Recht (2007), "Random features for large-scale kernel machines", NIPS 20.
+    """
+
+    def __init__(self, columns: Sequence[Bins], counts: Sequence[np.ndarray], seed: int) -> None:
+        """Draw the map; the reference ``counts`` of each column, shape (n_bins,), fix the normal scores."""
+        self._numbers = [j for j, column in enumerate(columns) if not column.categorical]
+        self._texts = [j for j, column in enumerate(columns) if column.categorical]
+        self._scores = [_bin_scores(counts[j]) for j in self._numbers]
+        self._missing = np.asarray([columns[j].missing for j in self._numbers], dtype=np.int32)
+        rows = [len(self._numbers), len(self._numbers), *(columns[j].size for j in self._texts)]
+        drawn = normal_scores(_uniforms(seed, sum(rows) * WIDTH)).reshape(-1, WIDTH).astype(np.float32)
+        self._slopes, self._absent, *self._tables = np.split(drawn, np.cumsum(rows)[:-1])
+        self._phases = (2 * np.pi * _uniforms(seed + 1, WIDTH)).astype(np.float32)
+
+    def project(self, codes: np.ndarray) -> np.ndarray:
+        """Return random projections of the rows, shape (n, WIDTH), from bin codes (n, n_columns)."""
+        shape = (len(codes), len(self._numbers))
+        scores = np.empty(shape, dtype=np.float32, order="F")  # single precision: cosines are five times as fast
+        for k, (j, table) in enumerate(zip(self._numbers, self._scores, strict=True)):
+            np.take(table, codes[:, j], out=scores[:, k], mode="clip")
+        projected = scores @ self._slopes
+        absent = codes[:, self._numbers] == self._missing
+        if absent.any():
+            projected += absent.astype(np.float32) @ self._absent
+        for j, table in zip(self._texts, self._tables, strict=True):
+            projected += table[codes[:, j]]
+        return np.asarray(projected)
+
+    def features(self, codes: np.ndarray, bandwidth: float) -> np.ndarray:
+        """Return the Fourier features of the rows, shape (n, WIDTH)."""
+        projected = self.project(codes)
+        projected *= np.float32(1 / bandwidth)
+        projected += self._phases
+        return np.asarray(np.cos(projected, out=projected))
+
+
+def embedding_reference(embedder: Embedder, codes: np.ndarray, weights: np.ndarray, seed: int) -> EmbeddingReference:
+    """Return mean and directions of the reference rows after the map.
+
+    The bandwidth is the median distance between two rows; directions are the leading eigenvectors of the
+    covariance, as many as the rows can bear.
+
+    Args:
+        embedder: The map drawn with ``seed``.
+        codes: Bin codes, shape (n, n_columns).
+        weights: Row weights, shape (n,).
+        seed: Kept, so that the same map can be drawn again.
+    """
+    projected = embedder.project(codes)
+    pairs = (_uniforms(seed + 2, 2 * _PAIRS) * len(codes)).astype(np.int64).reshape(2, _PAIRS)
+    gaps = np.mean((projected[pairs[0]] - projected[pairs[1]]) ** 2, axis=1)
+    bandwidth = float(np.sqrt(np.median(gaps))) or 1.0
+    mapped = embedder.features(codes, bandwidth).astype(np.float64)
+    share = weights / weights.sum()
+    rows = float(1 / np.sum(share**2))  # Kish: as many equal rows would scatter like this
+    mean = share @ mapped
+    centred = mapped - mean
+    values, vectors = np.linalg.eigh((centred * share[:, None]).T @ centred * rows / max(rows - 1, 1.0))
+    usable = int(np.count_nonzero(values > _FLATTEST * values[-1])) if values[-1] > _NO_SPREAD else 0
+    kept = min(usable, max(1, int(rows / _ROWS_A_DIRECTION)))
+    whitener = (vectors[:, ::-1][:, :kept] / np.sqrt(values[::-1][:kept])).T
+    return EmbeddingReference(seed, bandwidth, rows, tuple(mean.tolist()), tuple(map(tuple, whitener.tolist())))
+
+
+def embedding_test(reference: EmbeddingReference, total: np.ndarray, rows: int) -> EmbeddingTest | None:
+    """Return how far the window's mean has moved, None without rows or without any spread in the reference.
+
+    Args:
+        reference: From training time.
+        total: Sum of the window's Fourier features, shape (WIDTH,).
+        rows: Rows in the window.
+
+    Source: Gretton et al. (2012), "A kernel two-sample test", JMLR 13; the null is Hotelling's (1931),
+    doi:10.1214/aoms/1177732979.
+    """
+    if rows == 0 or not reference.whitener:
+        return None
+    shift = np.asarray(reference.whitener) @ (total / rows - np.asarray(reference.mean))
+    return EmbeddingTest(float(shift @ shift), 1 / rows + 1 / reference.rows, len(reference.whitener), reference.rows)
+
+
+def _bin_scores(counts: np.ndarray) -> np.ndarray:
+    """Return the normal score of each bin's middle rank, 0 for missing (the last bin)."""
+    known = counts[:-1]
+    middle = (np.cumsum(known) - known / 2) / max(float(known.sum()), 1.0)
+    with np.errstate(divide="ignore"):
+        scores = np.clip(normal_scores(middle), -_FURTHEST_SCORE, _FURTHEST_SCORE)
+    return np.append(scores, 0.0).astype(np.float32)
+
+
+def _uniforms(seed: int, n: int) -> np.ndarray:
+    """Return numbers strictly between 0 and 1 that are the same under every NumPy, unlike its generators'."""
+    digest = shake_256(seed.to_bytes(16, "big", signed=True)).digest(4 * n)
+    return (np.frombuffer(digest, dtype="<u4") + 0.5) / 2**32

@@ -1,0 +1,113 @@
+"""The profile of a champion: what its training rows looked like, to hold live windows against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from homeostat.drift.bins import Bins, Coder, category_bins, number_bins
+from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_reference
+from homeostat.errors import ModelError, NotEnoughDataError
+
+FILE = "profile.json"
+"""The name under which a model package carries its profile."""
+
+SCORE = "prediction"
+"""The column of the model's own score, after the features."""
+
+_EMBEDDED_ROWS = 20_000  # a sample: the covariance of 64 directions gains nothing from more
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Reference histograms of every feature and of the score, and the performance promised at training."""
+
+    columns: tuple[Bins, ...]  # the features in contract order, then the score
+    counts: tuple[tuple[float, ...], ...]  # per column and bin, summing to ``rows``
+    rows: float  # reference rows, effective where they were weighted
+    embedding: EmbeddingReference
+    expected_loss: float  # mean of the forward validation
+    expected_loss_se: float = 0.0  # its standard error over the validation blocks, 0 if unknown
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The feature names in order."""
+        return tuple(column.name for column in self.columns[:-1])
+
+    def to_bytes(self) -> bytes:
+        """Return the profile as JSON."""
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "Profile":
+        """Return the profile stored as JSON.
+
+        Raises:
+            ModelError: The bytes are not a profile.
+        """
+        try:
+            return msgspec.json.decode(data, type=Profile)
+        except msgspec.DecodeError as error:
+            raise ModelError(f"{FILE} can't be read: {error}") from error
+
+
+def build_profile(
+    frame: pl.DataFrame,
+    features: Sequence[str],
+    categorical: frozenset[str],
+    scores: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    expected_loss: float,
+    seed: int,
+    expected_loss_se: float = 0.0,
+) -> Profile:
+    """Return the profile of the rows a model learnt from.
+
+    Args:
+        frame: One column per feature, numbers as float64 and categories as str, n rows.
+        features: Column names in contract order.
+        categorical: The features that are categories.
+        scores: The model's score of each row, shape (n,).
+        weights: Training weight of each row, shape (n,); None for equal weights.
+        expected_loss: Mean loss of the forward validation.
+        seed: Draws the embedding.
+        expected_loss_se: Standard error of ``expected_loss``, 0 if unknown.
+
+    Raises:
+        NotEnoughDataError: There are no rows, or no row has weight.
+    """
+    mass = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if mass.sum() <= 0:
+        raise NotEnoughDataError("a profile needs at least one training row with weight")
+    cells: list[Sequence[object] | np.ndarray] = [_cells(frame, name, categorical) for name in features]
+    columns = tuple(_bins(name, column, categorical, mass) for name, column in zip(features, cells, strict=True))
+    columns += (number_bins(SCORE, np.asarray(scores, dtype=np.float64), mass),)
+    codes = Coder(columns).codes([*cells, scores])
+    rows = float(mass.sum() ** 2 / np.sum(mass**2))  # Kish's effective number of rows
+    share = mass * rows / mass.sum()
+    counts = [np.bincount(codes[:, j], weights=share, minlength=column.size) for j, column in enumerate(columns)]
+    sample = np.random.default_rng(seed).permutation(len(codes))[:_EMBEDDED_ROWS]
+    sample = sample[mass[sample] > 0]
+    embedder = Embedder(columns[:-1], counts[:-1], seed)
+    return Profile(
+        columns=columns,
+        counts=tuple(tuple(count.tolist()) for count in counts),
+        rows=rows,
+        embedding=embedding_reference(embedder, codes[sample, :-1], mass[sample], seed),
+        expected_loss=float(expected_loss),
+        expected_loss_se=float(expected_loss_se),
+    )
+
+
+def _cells(frame: pl.DataFrame, name: str, categorical: frozenset[str]) -> Sequence[object] | np.ndarray:
+    column = frame[name]
+    return column.cast(pl.String).to_list() if name in categorical else column.cast(pl.Float64).to_numpy()
+
+
+def _bins(name: str, cells: Sequence[object] | np.ndarray, categorical: frozenset[str], mass: np.ndarray) -> Bins:
+    if name in categorical:
+        return category_bins(name, cells, mass)
+    return number_bins(name, np.asarray(cells), mass)

@@ -1,0 +1,1 @@
+"""Turns events into features: one implementation for online and offline."""

@@ -1,0 +1,199 @@
+"""Bytes become records that keep the contract, or a reason why they can't."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from homeostat.contract.model import Contract, FieldSpec, FieldType
+from homeostat.errors import InvalidRecordError
+from homeostat.records import Scalar
+
+Fields = Mapping[str, Scalar | datetime]
+
+_PLAIN: Final[Mapping[FieldType, type]] = {
+    "number": float,
+    "integer": int,
+    "boolean": bool,
+    "string": str,
+    "time": datetime,
+}
+_WORDS: Final[Mapping[FieldType, str]] = {
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "a text",
+    "time": "a time with its offset from UTC",
+}
+_MAX_INTEGER: Final = 2**63 - 1  # what a column of 64-bit integers holds
+_MAX_SHOWN: Final = 60  # characters of a bad value in an error text
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedEvent:
+    """An event that keeps the contract; times are UTC, a missing nullable field is None."""
+
+    event_id: str
+    entity_id: str
+    event_time: datetime
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedLabel:
+    """A label that keeps the contract, with the facts that came with it; ``value`` is 0 or 1."""
+
+    event_id: str
+    label_time: datetime
+    value: float
+    facts: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What one key of a JSON object must hold, for msgspec and in words."""
+
+    annotation: Any
+    expected: str
+    nullable: bool = False
+    is_time: bool = False
+
+
+_ID: Final = _Key(Annotated[str, msgspec.Meta(min_length=1)], "a text that is not empty")
+_TIME: Final = _Key(Annotated[datetime, msgspec.Meta(tz=True)], _WORDS["time"], is_time=True)
+_TRUTH: Final = _Key(bool | Annotated[float, msgspec.Meta(ge=0, le=1)], "true, false, 1 or 0")
+
+
+class _Decoder:
+    """Decodes one kind of JSON object; other keys are ignored, since producers add some."""
+
+    def __init__(self, keys: Mapping[str, _Key]) -> None:
+        """Compile a struct; what may be missing comes last in it, as Python's defaults ask for."""
+        self._keys = dict(sorted(keys.items(), key=lambda item: item[1].nullable))
+        self._times = tuple(name for name, key in self._keys.items() if key.is_time)
+        # A contract may name a field like a keyword of Python, so attributes get names of their own.
+        attributes = {name: f"f_{i}" for i, name in enumerate(self._keys)}
+        struct = msgspec.defstruct(
+            "Payload",
+            [
+                (attributes[name], key.annotation, None) if key.nullable else (attributes[name], key.annotation)
+                for name, key in self._keys.items()
+            ],
+            rename={attribute: name for name, attribute in attributes.items()},
+            gc=False,
+        )
+        self._decode = msgspec.json.Decoder(struct).decode
+
+    def decode(self, value: bytes) -> dict[str, Any]:
+        """Return the values by key, times in UTC.
+
+        Raises:
+            InvalidRecordError: The text names each bad field, its value, and what was expected.
+        """
+        try:
+            fields = dict(zip(self._keys, msgspec.structs.astuple(self._decode(value)), strict=True))
+            for name in self._times:
+                if (time := fields[name]) is not None:
+                    fields[name] = time.astimezone(UTC)
+        except msgspec.ValidationError as error:
+            raise InvalidRecordError(self._explain(value, str(error))) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidRecordError(f"not readable as JSON: {error}") from None
+        except OverflowError:
+            raise InvalidRecordError("a time lies outside the years 1 to 9999 in UTC") from None
+        return fields
+
+    def _explain(self, value: bytes, otherwise: str) -> str:
+        """Return what is wrong with each field; only bad records pay for this second look."""
+        try:
+            raw = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return f"not readable as JSON: {error}"
+        if not isinstance(raw, dict):
+            return f"{_shown(raw)} is not a JSON object"
+        problems = [text for name, key in self._keys.items() if (text := _problem(name, key, raw))]
+        return "; ".join(problems) or otherwise
+
+
+def _problem(name: str, key: _Key, raw: Mapping[str, object]) -> str | None:
+    """Return what is wrong with one field, None where nothing is."""
+    if name not in raw:
+        return None if key.nullable else f"field '{name}' is missing, expected {key.expected}"
+    try:
+        msgspec.convert(raw[name], key.annotation)
+    except msgspec.ValidationError:
+        return f"field '{name}' is {_shown(raw[name])}, expected {key.expected}"
+    return None
+
+
+def _shown(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def _key(spec: FieldSpec) -> _Key:
+    """Return what a field of the contract asks of its key."""
+    limits = msgspec.Meta()
+    if spec.type == "time":
+        limits = msgspec.Meta(tz=True)
+    elif spec.type == "number":
+        limits = msgspec.Meta(ge=spec.min, le=spec.max)
+    elif spec.type == "integer":
+        low = -_MAX_INTEGER if spec.min is None else max(math.ceil(spec.min), -_MAX_INTEGER)
+        high = _MAX_INTEGER if spec.max is None else min(math.floor(spec.max), _MAX_INTEGER)
+        limits = msgspec.Meta(ge=low, le=high)
+    annotation: Any = Annotated[_PLAIN[spec.type], limits]
+    low_text = "" if spec.min is None else f" of at least {spec.min:g}"
+    high_text = "" if spec.max is None else f"{' and' if low_text else ' of'} at most {spec.max:g}"
+    return _Key(
+        annotation | None if spec.nullable else annotation,
+        f"{_WORDS[spec.type]}{low_text}{high_text}{' or null' if spec.nullable else ''}",
+        nullable=spec.nullable,
+        is_time=spec.type == "time",
+    )
+
+
+class EventParser:
+    """Parses the events of one contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        event = contract.event
+        self._event = event
+        fields = {name: _key(spec) for name, spec in event.fields.items()}
+        self._decoder = _Decoder({**fields, event.id: _ID, event.time: _TIME, event.entity: _ID})
+
+    def parse(self, value: bytes) -> ParsedEvent:
+        """Return the event behind a producer's JSON.
+
+        Raises:
+            InvalidRecordError: It breaks the contract; the text says where.
+        """
+        fields = self._decoder.decode(value)
+        event_id, event_time = fields.pop(self._event.id), fields.pop(self._event.time)
+        return ParsedEvent(event_id, fields[self._event.entity], event_time, fields)
+
+
+class LabelParser:
+    """Parses the labels of one contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        label = contract.label
+        self._label = label
+        facts = {name: _key(spec) for name, spec in label.facts.items()}
+        self._decoder = _Decoder({**facts, label.id: _ID, label.time: _TIME, label.field: _TRUTH})
+
+    def parse(self, value: bytes) -> ParsedLabel:
+        """Return the label behind a producer's JSON.
+
+        Raises:
+            InvalidRecordError: It breaks the contract; the text says where.
+        """
+        facts = self._decoder.decode(value)
+        event_id, label_time = facts.pop(self._label.id), facts.pop(self._label.time)
+        truth = float(facts.pop(self._label.field))
+        if truth not in (0.0, 1.0):
+            raise InvalidRecordError(f"field '{self._label.field}' is {truth:g}, expected {_TRUTH.expected}")
+        return ParsedLabel(event_id, label_time, truth, facts)

@@ -1,0 +1,59 @@
+"""How a contract's feature rows are laid out in a feature store: names and types, no client."""
+
+from dataclasses import dataclass
+
+from homeostat.contract.model import Contract
+
+ENTITY_ID = "entity_id"
+EVENT_ID = "event_id"
+EVENT_TIME = "event_time"
+EVENT_TIME_US = "event_time_us"
+"""Microseconds since 1970, stored as a feature: online stores keep the row's own timestamp in whole seconds."""
+CREATED_AT = "created_at"
+"""Orders rows of one entity at one event time."""
+LABEL = "label"
+
+_RESERVED = frozenset(
+    {
+        ENTITY_ID,
+        EVENT_ID,
+        EVENT_TIME,
+        EVENT_TIME_US,
+        CREATED_AT,
+        LABEL,
+        "entity_row_id",
+        "event_expire_timestamp",
+        "event_timestamp",
+        "rn",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreColumn:
+    """One feature as the store knows it."""
+
+    name: str  # in the contract
+    stored_as: str
+    categorical: bool  # text if so, else a 64-bit float
+
+
+def store_columns(contract: Contract) -> tuple[StoreColumn, ...]:
+    """Return the features in contract order."""
+    return tuple(
+        StoreColumn(name, stored_name(name), categorical=name in contract.categorical)
+        for name in contract.feature_names
+    )
+
+
+def stored_name(name: str) -> str:
+    """Return a column name that no join in the store takes for its own; different names stay different.
+
+    Feast's DuckDB join drops every column that ends in ``_y`` and overwrites the reserved ones, so those get
+    one more underscore.
+
+    >>> stored_name("distance"), stored_name("visibility_y"), stored_name("rn_")
+    ('distance', 'visibility_y_', 'rn__')
+    """
+    bare = name.rstrip("_")
+    return f"{name}_" if bare in _RESERVED or bare.endswith("_y") else name

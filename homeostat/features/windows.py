@@ -1,0 +1,165 @@
+"""Windowed aggregates over what was known about a key strictly before a moment.
+
+Facts of one kind are kept sorted by (key, time known), so a window is a slice found by two binary
+searches. A micro-batch costs one merge of the batch into the history, which is a copy of the
+history, and work in proportion to the rows times the facts in their windows.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Values = NDArray[Any]
+
+_CHUNK_FACTS: Final = 1 << 20  # facts gathered at a time: 8 MiB for each temporary array
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(time: datetime) -> int:
+    """Return the microseconds from 1970 to an aware time, exactly (``timestamp()`` rounds).
+
+    >>> microseconds(datetime(1970, 1, 2, tzinfo=UTC))
+    86400000000
+    """
+    past = time - _EPOCH
+    return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
+
+
+class History:
+    """The facts of one kind: a key, the time each became known, and a value that is never missing."""
+
+    def __init__(self, *, text: bool = False) -> None:
+        """Start empty; ``text`` says that values are texts, not numbers."""
+        self._codes: defaultdict[Hashable, int] = defaultdict(count().__next__)
+        # NumPy sorts complex numbers by real part, then by imaginary part: here by key, then by time.
+        # Microseconds since 1970 are exact in a float from 1684 to 2255.
+        self._order = np.empty(0, np.complex128)
+        self.values: Values = np.empty(0, object if text else np.float64)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def insert(self, keys: Sequence[Hashable], known_us: Sequence[int], values: Sequence[object]) -> None:
+        """Add facts; of two known at the same time the one inserted later stands later.
+
+        Args:
+            keys: One key per fact.
+            known_us: When each fact became known, microseconds since 1970.
+            values: One value per fact, None nowhere.
+        """
+        if not keys:
+            return
+        order = np.empty(len(keys), np.complex128)
+        order.real = [self._codes[key] for key in keys]
+        order.imag = known_us
+        rank = np.argsort(order, kind="stable")
+        order = order[rank]
+        places = np.searchsorted(self._order, order, side="right")
+        self._order = np.insert(self._order, places, order)
+        self.values = np.insert(self.values, places, np.asarray(values, self.values.dtype)[rank])
+
+    def window(self, keys: Sequence[Hashable], at_us: Sequence[int], span_us: int) -> tuple[Integers, Integers]:
+        """Return the first and the behind-last position of the facts known in [at - span, at), by row.
+
+        Args:
+            keys: One key per row; None, or a key without facts, has an empty window.
+            at_us: The moment of each row, microseconds since 1970.
+            span_us: Length of the window, microseconds.
+        """
+        bounds = np.empty(len(keys), np.complex128)
+        bounds.real = [self._codes.get(key, -1) for key in keys]
+        bounds.imag = at_us
+        last = np.searchsorted(self._order, bounds, side="left")
+        bounds.imag -= span_us
+        return np.searchsorted(self._order, bounds, side="left"), last
+
+    def trim(self, before_us: int) -> None:
+        """Forget the facts known before a moment, and the keys that have none left."""
+        keep = self._order.imag >= before_us
+        if keep.all():
+            return
+        self._order, self.values = self._order[keep], self.values[keep]
+        alive = set(np.unique(self._order.real).astype(np.int64).tolist())
+        for key in [key for key, code in self._codes.items() if code not in alive]:
+            del self._codes[key]
+
+
+def aggregate(kind: str, values: Values, first: Integers, last: Integers) -> list[Any]:
+    """Return one aggregate per window ``values[first:last]``.
+
+    Args:
+        kind: count, mean, sum, std (of a sample, so two facts at least) or last.
+        values: The facts, shape (n_facts,).
+        first: Start of each window, shape (n_rows,).
+        last: Behind the end of each window, same shape.
+
+    Returns:
+        Floats, or texts for ``last`` over texts; None where there are too few facts, except for the
+        count and the sum of none, which are 0.0.
+    """
+    sizes = last - first
+    result = np.full(len(sizes), None, object)
+    if kind == "count":
+        result[:] = sizes.astype(np.float64)
+    elif kind == "last":
+        rows = np.flatnonzero(sizes)
+        result[rows] = values[last[rows] - 1]
+    else:
+        summary, fewest = _SUMMARIES[kind]
+        result[sizes >= fewest] = 0.0
+        rows = np.flatnonzero(sizes >= max(fewest, 1))
+        for chunk in _chunks(sizes[rows]):
+            part = rows[chunk]
+            starts, facts = _gather(values, first[part], sizes[part])
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is missing
+                numbers = summary(facts, starts, sizes[part])
+            result[part] = np.where(np.isfinite(numbers), numbers, np.full(len(part), None, object))
+    cells: list[Any] = result.tolist()
+    return cells
+
+
+def _chunks(sizes: Integers) -> Iterator[slice]:
+    """Yield runs of windows that together hold at most ``_CHUNK_FACTS``, a larger window alone."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        done = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + _CHUNK_FACTS, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def _gather(values: Values, first: Integers, sizes: Integers) -> tuple[Integers, Values]:
+    """Return where each window starts in the facts of all windows, laid end to end."""
+    starts = np.cumsum(sizes) - sizes
+    return starts, values[np.arange(sizes.sum()) + np.repeat(first - starts, sizes)]
+
+
+def _sum(facts: Values, starts: Integers, _sizes: Integers) -> Values:
+    # Each window is added up by itself: a difference of running totals would carry the rounding of all
+    # that came before, so that a large value under one key would blur the small ones under another.
+    return np.add.reduceat(facts, starts)
+
+
+def _mean(facts: Values, starts: Integers, sizes: Integers) -> Values:
+    return _sum(facts, starts, sizes) / sizes
+
+
+def _std(facts: Values, starts: Integers, sizes: Integers) -> Values:
+    """Return the deviation about the mean by two passes, which can't come out negative."""
+    deviations = facts - np.repeat(_mean(facts, starts, sizes), sizes)
+    return np.sqrt(_sum(deviations**2, starts, sizes) / (sizes - 1))
+
+
+_SUMMARIES: Final[dict[str, tuple[Callable[[Values, Integers, Integers], Values], int]]] = {
+    "sum": (_sum, 0),
+    "mean": (_mean, 1),
+    "std": (_std, 2),
+}
+"""How a window is summed up, and the fewest facts that takes."""

@@ -1,0 +1,1 @@
+"""The healing case and the rules by which it moves."""

@@ -1,0 +1,117 @@
+"""When a healing case is opened, and why not: one rule after the other, each with its reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from homeostat.contract.model import Contract
+from homeostat.healing.streak import Streak
+from homeostat.records import Case, CaseState, DriftReport, DriftStatus
+
+
+class Kind(StrEnum):
+    """What a decision amounts to; all but OPEN leave things as they are."""
+
+    OPEN = "open"
+    CASE_OPEN = "case_open"
+    COOLDOWN = "cooldown"
+    BUDGET = "budget"
+    NO_REPORT = "no_report"
+    COLD = "cold"  # no champion yet, and too short a history for one
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    UNCONFIRMED = "unconfirmed"
+    FEW_ROWS = "few_rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the healer decided, in words."""
+
+    kind: Kind
+    reason: str
+    report_id: str | None = None
+    drift_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything a decision rests on."""
+
+    case: Case
+    champion: str | None
+    streak: Streak  # reports since the last case closed
+    history_since: datetime | None  # when the stream was first watched, None before any report
+    now: datetime
+
+
+def decide(contract: Contract, seen: Situation) -> Decision:
+    """Return whether to open a healing case now; the first rule that applies gives the reason."""
+    return (
+        _hold_for_case(seen)
+        or (_cold_start(contract, seen) if seen.champion is None else _drift(contract, seen, seen.champion))
+        or _hold_for_budget(contract, seen)
+        or _open(contract, seen)
+    )
+
+
+def labelled_rows(report: DriftReport) -> int:
+    """Return the rows of a report's window whose label is known, all its rows where it does not say."""
+    return report.performance.rows if report.performance else report.rows
+
+
+def _hold_for_case(seen: Situation) -> Decision | None:
+    case = seen.case
+    if case.state is CaseState.STABLE:
+        return None
+    if case.state is CaseState.COOLDOWN:
+        until = case.cooldown_until.isoformat() if case.cooldown_until else "the next tick"
+        return Decision(Kind.COOLDOWN, f"the last case closed; nothing new before {until}")
+    return Decision(Kind.CASE_OPEN, f"case {case.request_id} is open: {case.state}")
+
+
+def _cold_start(contract: Contract, seen: Situation) -> Decision | None:
+    wanted = contract.training.cold_start_after
+    if seen.history_since is None:
+        return Decision(Kind.NO_REPORT, "no champion, and no drift report yet")
+    labelled = seen.now - contract.label.maturity - seen.history_since  # younger rows have no mature label
+    if labelled < wanted:
+        return Decision(Kind.COLD, f"no champion; waiting for {wanted} of labelled history since {seen.history_since}")
+    return None
+
+
+def _drift(contract: Contract, seen: Situation, champion: str) -> Decision | None:
+    report, policy = seen.streak.latest, contract.healing
+    if report is None or report.version != champion:
+        return Decision(Kind.NO_REPORT, f"no drift report on champion {champion} yet")
+    if report.status is DriftStatus.UNKNOWN:
+        return Decision(Kind.UNKNOWN, f"the last window says nothing: {_why(report)}")
+    if report.status is DriftStatus.HEALTHY:
+        return Decision(Kind.HEALTHY, f"no drift in {report.rows} rows")
+    if seen.streak.drifted < policy.confirm:
+        return Decision(Kind.UNCONFIRMED, f"drift in {seen.streak.drifted} of {policy.confirm} reports: {_why(report)}")
+    rows = labelled_rows(report)
+    if rows < policy.min_rows_after_drift:
+        reason = f"drift, but {rows} of {policy.min_rows_after_drift} labelled rows to learn from: {_why(report)}"
+        return Decision(Kind.FEW_ROWS, reason)
+    return None
+
+
+def _hold_for_budget(contract: Contract, seen: Situation) -> Decision | None:
+    budget = contract.budget
+    recent = sum(time > seen.now - budget.per for time in seen.case.trained_at)
+    if recent < budget.max_trainings:
+        return None
+    return Decision(Kind.BUDGET, f"{recent} trainings within {budget.per}, all that the budget allows")
+
+
+def _open(contract: Contract, seen: Situation) -> Decision:
+    report = seen.streak.latest
+    if seen.champion is None or report is None:
+        return Decision(Kind.OPEN, f"no champion, and {contract.training.cold_start_after} of labelled history")
+    reason = f"drift in {seen.streak.drifted} reports in a row: {_why(report)}"
+    return Decision(Kind.OPEN, reason, report.report_id, seen.streak.since)
+
+
+def _why(report: DriftReport) -> str:
+    return "; ".join(report.reasons) or f"{report.rows} rows"

@@ -1,0 +1,220 @@
+"""What the steps need from the world. The obligations stated here are tested in tests/contracts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import polars as pl
+
+from homeostat.records import Case, FeatureRow, Outcome, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of a topic."""
+
+    topic: str
+    offset: int  # consecutive from 0 within a topic
+    value: bytes
+    headers: Mapping[str, str]
+    time: datetime  # processing time of the append
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be appended."""
+
+    topic: str
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class EventLog(Protocol):
+    """A durable, ordered log of messages by topic.
+
+    Obligations: ``append`` returns only when the messages survive a kill -9 of this process, and all of
+    one call are appended or none; offsets of a topic are consecutive and start at 0; ``read`` never
+    skips and never repeats an offset; a committed offset survives a restart and is per (group, topic).
+    A topic springs into being at its first append; reading one that is not there gives nothing.
+    """
+
+    def append(self, messages: Sequence[NewMessage], at: datetime) -> None:
+        """Append in the order given, stamped ``at``."""
+
+    def read(self, topic: str, offset: int, limit: int) -> list[Message]:
+        """Return up to ``limit`` messages from ``offset`` on, in order."""
+
+    def end(self, topic: str) -> int:
+        """Return the offset the next message will get."""
+
+    def offset_at(self, topic: str, time: datetime) -> int:
+        """Return the first offset whose message was appended at or after ``time`` (``end`` if none)."""
+
+    def committed(self, group: str, topic: str) -> int:
+        """Return the offset the group reads next; 0 if it never committed."""
+
+    def commit(self, group: str, offsets: Mapping[str, int]) -> None:
+        """Store the group's next offsets, all topics in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineRow:
+    """The freshest features of an entity."""
+
+    event_time: datetime
+    values: tuple[Scalar, ...]  # in the contract's feature order
+
+
+class OnlineFeatures(Protocol):
+    """The last feature row of each entity.
+
+    Obligations: a row with an older event time never overwrites a newer one within one call; writing the
+    same row again changes nothing; a missing cell comes back as None; types come back as they went in.
+    """
+
+    def write(self, rows: Sequence[FeatureRow]) -> None:
+        """Store the last row of each entity among ``rows``."""
+
+    def read(self, entity_ids: Sequence[str]) -> list[OnlineRow | None]:
+        """Return one row per id in the order asked, None where the entity is unknown."""
+
+
+class OfflineFeatures(Protocol):
+    """Every feature row and every mature outcome, for training.
+
+    Obligations: a row is kept once by event id, however often it is written; what was written survives
+    kill -9; ``training_frame`` is a point-in-time join: for each labelled outcome the features of its
+    entity as of its event time.
+    """
+
+    def write_features(self, rows: Sequence[FeatureRow]) -> None:
+        """Append feature rows."""
+
+    def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Append mature outcomes."""
+
+    def training_frame(self, until: datetime) -> pl.DataFrame:
+        """Return the labelled rows with ``event_time < until`` in event-time order.
+
+        Columns: ``event_id`` (str), ``event_time`` (datetime, UTC, microseconds), ``label`` (float64),
+        then one per feature in contract order: float64 for a number, str for a category.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """Who serves: the versions behind the registry's aliases, None where an alias is not set."""
+
+    champion: str | None = None
+    challenger: str | None = None
+    previous: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A model as files (text formats only, never pickle) and what is known about it."""
+
+    files: Mapping[str, bytes]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class ModelRegistry(Protocol):
+    """Versions of one product's model and the aliases that say who serves.
+
+    Obligations: versions are immutable and never reused; ``register`` with a ``request_id`` already
+    registered returns that version and stores nothing; an alias points to one version; ``aliases`` sees
+    edits made by others, e.g. by a person in the registry's UI.
+    """
+
+    def register(self, package: ModelPackage, request_id: str) -> str:
+        """Store a package and return its version."""
+
+    def load(self, version: str) -> ModelPackage:
+        """Return the package stored under a version.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+
+    def aliases(self) -> Aliases:
+        """Return who serves now."""
+
+    def set_alias(self, alias: str, version: str | None) -> None:
+        """Point ``alias`` (champion, challenger, previous) to a version, or clear it with None."""
+
+    def tag(self, version: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version."""
+
+
+class CaseStore(Protocol):
+    """The one healing case of a product.
+
+    Obligations: ``save`` is atomic and checks that the stored revision is ``case.revision``; it returns
+    the case with the next revision; of two savers of the same revision one gets StaleCaseError.
+    """
+
+    def load(self) -> Case:
+        """Return the current case, a stable one with revision 0 if there never was any."""
+
+    def save(self, case: Case) -> Case:
+        """Store the case and return it with its new revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One decision: what, when, by whom, why; chained to the entry before it by its hash."""
+
+    seq: int
+    entry_id: str
+    at: datetime
+    kind: str
+    actor: str
+    payload: Mapping[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class Ledger(Protocol):
+    """The append-only, hash-chained record of decisions.
+
+    Obligations: appending an ``entry_id`` again returns the first entry and adds nothing; ``seq`` is
+    consecutive from 1; any edit, removal or reordering of stored entries is found by ``verify``.
+    """
+
+    def append(
+        self, entry_id: str, at: datetime, kind: str, payload: Mapping[str, Any], actor: str = "homeostat"
+    ) -> LedgerEntry:
+        """Add an entry and return it."""
+
+    def entries(self) -> list[LedgerEntry]:
+        """Return all entries in order."""
+
+    def verify(self) -> int:
+        """Return the number of entries when the chain is whole.
+
+        Raises:
+            LedgerError: An entry does not fit the chain; the message names it.
+        """
+
+
+class Telemetry(Protocol):
+    """Numbers about the running system; names come from ``homeostat.metric_names``."""
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        """Add to a counter."""
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add an observation to a histogram."""
+
+
+class Clock(Protocol):
+    """Where the time comes from; a replay brings its own."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""

@@ -1,0 +1,272 @@
+"""The messages of the loop: one frozen dataclass for each, standard library only.
+
+Every time is an aware UTC ``datetime``. ``event_time`` and ``label_time`` are times in the world;
+fields named ``..._at`` are processing times. Every record has an id that is a pure function of its
+cause, so that a record made twice is the same record.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+Scalar = float | int | str | bool | None
+"""One cell: a number, a text, a truth value, or missing."""
+
+
+def derived_id(*parts: str) -> str:
+    """Return a 16-character id that depends on the parts alone, so a replay makes the same one."""
+    return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
+
+
+class Arm(StrEnum):
+    """Which side of the traffic split a prediction was served from."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+    NONE = "none"  # no model was ready: the row is logged without a score, so its label is not lost
+
+
+class DriftStatus(StrEnum):
+    """What a drift report concludes; silence is UNKNOWN, never HEALTHY."""
+
+    HEALTHY = "healthy"
+    DRIFTED = "drifted"
+    UNKNOWN = "unknown"
+
+
+class TrainingStatus(StrEnum):
+    """How a training run ended."""
+
+    CANDIDATE = "candidate"
+    NOTHING_BETTER = "nothing_better"
+    FAILED = "failed"
+
+
+class Action(StrEnum):
+    """What a canary verdict asks for."""
+
+    START = "start"  # offline gates passed: give it traffic
+    PROMOTE = "promote"
+    REJECT = "reject"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class RawEvent:
+    """An event as a producer sent it, not yet held against the contract."""
+
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RawLabel:
+    """A label as a producer sent it, not yet held against the contract."""
+
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be used, with its bytes and the reason."""
+
+    letter_id: str
+    topic: str
+    reason: str
+    value: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """The features of one event, computed with what was known strictly before ``event_time``."""
+
+    event_id: str
+    entity_id: str
+    event_time: datetime
+    values: tuple[Scalar, ...]  # in the contract's feature order
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The truth about one event, known from ``label_time`` on."""
+
+    event_id: str
+    label_time: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One served score with everything needed to judge it later."""
+
+    prediction_id: str
+    event_id: str
+    entity_id: str
+    event_time: datetime
+    predicted_at: datetime
+    arm: Arm
+    version: str | None
+    score: float | None
+    propensity: float  # probability with which this entity falls into this arm
+    latency_ms: float
+    values: tuple[Scalar, ...]
+    scores: dict[str, float] = field(default_factory=dict)  # by version, every model that scored the row
+    fallback: str | None = None  # why the champion answered for the challenger
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A prediction whose label is mature: it came, or it never will (``label`` is None)."""
+
+    event_id: str
+    entity_id: str
+    event_time: datetime
+    label_time: datetime | None
+    label: float | None
+    arm: Arm
+    version: str | None
+    score: float | None
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftScore:
+    """How far one column has moved from its reference, and whether that is more than chance."""
+
+    name: str
+    psi: float
+    psi_limit: float  # the value chance alone stays under, for these row counts
+    ks: float | None  # None for a categorical column
+    ks_limit: float | None
+    p_value: float
+    drifted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Loss on mature labels against what was promised at training."""
+
+    rows: int
+    loss: float
+    expected_loss: float
+    p_value: float
+    calibration_error: float  # mean score minus label rate
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """One look at a window: its span, its row count, every score, and the reasons in words."""
+
+    report_id: str
+    at: datetime
+    window_start: datetime
+    window_end: datetime
+    rows: int
+    status: DriftStatus
+    version: str | None  # the champion whose training profile is the reference
+    features: tuple[DriftScore, ...] = ()
+    prediction: DriftScore | None = None
+    embedding: DriftScore | None = None
+    performance: Performance | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainRequest:
+    """The healer's order to look for a better model."""
+
+    request_id: str  # also the id of the healing case
+    requested_at: datetime
+    report_id: str | None  # None on a cold start
+    reason: str
+    drift_since: datetime | None  # start of the window in which the drift was seen
+    champion: str | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """What came of a retrain request; a failure travels like any other result."""
+
+    run_id: str
+    request_id: str
+    status: TrainingStatus
+    version: str | None
+    reason: str
+    cpu_s: float
+    finished_at: datetime
+    receipt: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryVerdict:
+    """The judge's word on one challenger, with the evidence it rests on."""
+
+    verdict_id: str
+    request_id: str
+    at: datetime
+    action: Action
+    version: str | None
+    reason: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A change of who serves, as carried out in the registry, or a decision to leave it."""
+
+    promotion_id: str
+    request_id: str
+    at: datetime
+    action: Action
+    version: str | None
+    champion: str | None  # after the action
+    reason: str
+
+
+class CaseState(StrEnum):
+    """Where a case stands."""
+
+    STABLE = "stable"
+    TRAINING = "training"
+    CANARY = "canary"
+    COOLDOWN = "cooldown"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One healing case; between cases the state is STABLE.
+
+    ``request_id`` names the case and every record it causes. ``trained_at`` keeps the times of past
+    retrain requests, newest last, so that the budget survives a restart.
+    """
+
+    state: CaseState = CaseState.STABLE
+    revision: int = 0
+    request_id: str | None = None
+    report_id: str | None = None
+    reason: str = ""
+    since: datetime | None = None  # when this state was entered
+    drift_since: datetime | None = None
+    challenger: str | None = None
+    cooldown_until: datetime | None = None
+    trained_at: tuple[datetime, ...] = ()
+
+
+Record = (
+    RawEvent
+    | RawLabel
+    | DeadLetter
+    | FeatureRow
+    | Label
+    | Prediction
+    | Outcome
+    | DriftReport
+    | RetrainRequest
+    | TrainingRun
+    | CanaryVerdict
+    | Promotion
+)

@@ -1,0 +1,1 @@
+"""The steps of the loop: each turns records into records."""

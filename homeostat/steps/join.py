@@ -1,0 +1,96 @@
+"""Predictions meet their labels: once, late, twice, or never."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from homeostat.codec import encode
+from homeostat.contract.model import Contract
+from homeostat.metric_names import LABEL_MATURITY, LABELS
+from homeostat.ports import OfflineFeatures, Telemetry
+from homeostat.records import DeadLetter, Label, Outcome, Prediction, Record, derived_id
+
+
+class JoinStep:
+    """Holds a prediction until its label is mature, then releases it as an outcome.
+
+    Labels of one kind often come sooner than those of the other (who pays, pays before the reminder), so
+    rows judged as soon as they are labelled are a biased sample. Nothing is released before
+    ``event_time + label.maturity``; by then a label has come or never will.
+    """
+
+    def __init__(self, contract: Contract, offline: OfflineFeatures, telemetry: Telemetry) -> None:
+        """Take the contract for its maturity limit and the store that keeps outcomes for training."""
+        self._product = contract.product
+        self._maturity = contract.label.maturity
+        self._offline = offline
+        self._telemetry = telemetry
+        self._pending: dict[str, Prediction] = {}
+        self._labels: dict[str, Label] = {}
+
+    def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
+        """Remember predictions and labels; they leave again by ``tick``."""
+        self.restore(records, now)
+        return []
+
+    def restore(self, records: Sequence[Record], now: datetime) -> None:  # noqa: ARG002 - the clock of the port
+        """Fold records; what was released before a restart is released again and changes nothing."""
+        for record in records:
+            if isinstance(record, Prediction):
+                self._pending.setdefault(record.event_id, record)
+            elif isinstance(record, Label):
+                self._keep(record)
+
+    def tick(self, now: datetime) -> list[Record]:
+        """Release every prediction that is mature by now in event-time order, and labels nobody waits for."""
+        limit = now - self._maturity
+        mature = [p for p in self._pending.values() if p.event_time <= limit]
+        mature.sort(key=lambda p: (p.event_time, p.event_id))
+        outcomes = [self._release(prediction) for prediction in mature]
+        if outcomes:
+            self._offline.write_outcomes(outcomes)
+            labelled = sum(outcome.label is not None for outcome in outcomes)
+            self._telemetry.gauge(LABEL_MATURITY, labelled / len(outcomes), product=self._product)
+            self._count("never", len(outcomes) - labelled)
+        return [*outcomes, *self._orphans(limit, now)]
+
+    def _keep(self, label: Label) -> None:
+        known = self._labels.get(label.event_id)
+        repeated = known is not None and known.value == label.value
+        fate = "first" if known is None else "repeated" if repeated else "corrected"
+        self._count(fate, 1)
+        if known is None or label.label_time >= known.label_time:
+            self._labels[label.event_id] = label
+
+    def _release(self, prediction: Prediction) -> Outcome:
+        del self._pending[prediction.event_id]
+        label = self._labels.pop(prediction.event_id, None)
+        return Outcome(
+            event_id=prediction.event_id,
+            entity_id=prediction.entity_id,
+            event_time=prediction.event_time,
+            label_time=label.label_time if label else None,
+            label=label.value if label else None,
+            arm=prediction.arm,
+            version=prediction.version,
+            score=prediction.score,
+            scores=prediction.scores,
+        )
+
+    def _orphans(self, limit: datetime, now: datetime) -> list[DeadLetter]:
+        """Give up labels that waited a whole maturity span for a prediction: it may merely be slow before."""
+        lost = [x for x in self._labels.values() if x.label_time <= limit and x.event_id not in self._pending]
+        letters = []
+        for label in lost:
+            del self._labels[label.event_id]
+            self._count("orphan", 1)
+            reason = (
+                f"label of event {label.event_id!r} at {label.label_time.isoformat()}: no prediction waits for it "
+                f"- the event id is unknown, or the label came more than {self._maturity} after its event"
+            )
+            value, _ = encode(label)
+            letters.append(DeadLetter(derived_id("labels", label.event_id), "labels", reason, value, now))
+        return letters
+
+    def _count(self, fate: str, rows: int) -> None:
+        if rows:
+            self._telemetry.count(LABELS, rows, product=self._product, fate=fate)

@@ -1,0 +1,154 @@
+"""Scores each event before its outcome is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import perf_counter
+
+import polars as pl
+
+from homeostat.canary.routing import arm_of, propensity
+from homeostat.contract.model import Contract
+from homeostat.errors import ModelError
+from homeostat.metric_names import FALLBACKS, LATENCY, PREDICTIONS, SLA_ATTAINMENT
+from homeostat.ports import Aliases, ModelRegistry, OnlineFeatures, OnlineRow, Telemetry
+from homeostat.records import Arm, FeatureRow, Prediction, Record, Scalar, derived_id
+from homeostat.training.models import ScoringModel, load_model
+
+Values = tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """The scores of one batch by version, and why a version has none."""
+
+    aliases: Aliases
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    latency_ms: float = 0.0
+
+    def serving(self, arm: Arm) -> tuple[Arm, str | None, str | None]:
+        """Return the arm and version that answer for an arm, and what failed where they are not its own."""
+        order = [(Arm.CHAMPION, self.aliases.champion), (Arm.CHAMPION, self.aliases.previous)]
+        if arm is Arm.CHALLENGER:
+            order.insert(0, (Arm.CHALLENGER, self.aliases.challenger))
+        why = None
+        for serving, version in order:
+            if version in self.scores:
+                return serving, version, why
+            why = why or self.failures.get(version or "")
+        return Arm.NONE, None, why
+
+
+class PredictStep:
+    """Answers with the champion, or for its share of entities with the challenger.
+
+    Every model with an alias scores every row, so that the judge compares models on the same rows and
+    ``previous`` stays warm. A model that fails is answered for by the next one, and the prediction says so.
+    """
+
+    def __init__(
+        self, contract: Contract, registry: ModelRegistry, online: OnlineFeatures, telemetry: Telemetry
+    ) -> None:
+        """Take where the models and the features are."""
+        self._contract = contract
+        self._registry = registry
+        self._online = online
+        self._telemetry = telemetry
+        self._schema = {
+            name: pl.String if name in contract.categorical else pl.Float64 for name in contract.feature_names
+        }
+        self._models: dict[str, ScoringModel] = {}
+        self._within_sla = 0
+        self._served = 0
+
+    def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
+        """Score feature rows and return one prediction for each."""
+        rows = [record for record in records if isinstance(record, FeatureRow)]
+        started = perf_counter()
+        stored = self._online.read([row.entity_id for row in rows])
+        values = [_as_of(row, online) for row, online in zip(rows, stored, strict=True)]
+        scored = self._score(values)
+        scored = replace(scored, latency_ms=(perf_counter() - started) * 1000)
+        predictions = self._predictions(rows, values, scored, now)
+        self._measure(predictions, scored.latency_ms)
+        return list(predictions)
+
+    def restore(self, records: Sequence[Record], now: datetime) -> None:
+        """Need no memory: what serves is in the registry."""
+
+    def tick(self, now: datetime) -> list[Record]:  # noqa: ARG002 - the worker's shape
+        """Have nothing to do as time passes."""
+        return []
+
+    def _score(self, values: list[Values]) -> _Scored:
+        aliases = self._registry.aliases()
+        scored = _Scored(aliases)
+        wanted = [v for v in (aliases.champion, aliases.challenger, aliases.previous) if v]
+        self._models = {version: model for version, model in self._models.items() if version in wanted}
+        if not wanted:
+            return scored
+        frame = pl.DataFrame(values, schema=self._schema, orient="row")
+        for version in dict.fromkeys(wanted):
+            try:
+                scored.scores[version] = self._model(version).score(frame).tolist()
+            except ModelError as error:
+                scored.failures[version] = f"version {version} failed: {error}"
+        return scored
+
+    def _model(self, version: str) -> ScoringModel:
+        if version not in self._models:
+            self._models[version] = load_model(self._registry.load(version).files)
+        return self._models[version]
+
+    def _predictions(
+        self, rows: Sequence[FeatureRow], values: Sequence[Values], scored: _Scored, now: datetime
+    ) -> list[Prediction]:
+        challenger, share = scored.aliases.challenger, self._contract.canary.share
+        answers = {arm: scored.serving(arm) for arm in (Arm.CHAMPION, Arm.CHALLENGER)}
+        predictions = []
+        for i, row in enumerate(rows):
+            wanted = arm_of(row.entity_id, share, challenger) if challenger else Arm.CHAMPION
+            arm, version, fallback = answers[wanted]
+            predictions.append(
+                Prediction(
+                    prediction_id=derived_id("prediction", row.event_id),
+                    event_id=row.event_id,
+                    entity_id=row.entity_id,
+                    event_time=row.event_time,
+                    predicted_at=now,
+                    arm=arm,
+                    version=version,
+                    score=scored.scores[version][i] if version else None,
+                    propensity=propensity(wanted, share) if challenger else 1.0,
+                    latency_ms=scored.latency_ms,
+                    values=values[i],
+                    scores={known: scores[i] for known, scores in scored.scores.items()},
+                    fallback=fallback,
+                )
+            )
+        return predictions
+
+    def _measure(self, predictions: Sequence[Prediction], latency_ms: float) -> None:
+        product = self._contract.product
+        counts: dict[tuple[str, Arm], int] = {}
+        for p in predictions:
+            counts[p.version or "none", p.arm] = counts.get((p.version or "none", p.arm), 0) + 1
+        for (version, arm), rows in counts.items():
+            self._telemetry.count(PREDICTIONS, rows, product=product, version=version, arm=arm)
+            self._telemetry.observe(LATENCY, latency_ms / 1000, product=product, version=version, arm=arm)
+        fallbacks = sum(p.fallback is not None for p in predictions)
+        if fallbacks:
+            self._telemetry.count(FALLBACKS, fallbacks, product=product, version=predictions[0].version or "none")
+        self._served += len(predictions)
+        self._within_sla += len(predictions) if latency_ms <= self._contract.sla.latency_ms else 0
+        self._telemetry.gauge(SLA_ATTAINMENT, self._within_sla / max(self._served, 1), product=product)
+
+
+def _as_of(row: FeatureRow, stored: OnlineRow | None) -> Values:
+    """Return the entity's stored features, or the row in hand where the store has moved past its event.
+
+    The store keeps the last row of an entity. Of two events of one entity in a micro-batch the first
+    would be answered with features it could not have known, and an entity may have been evicted.
+    """
+    return stored.values if stored and stored.event_time == row.event_time else row.values

@@ -1,0 +1,1 @@
+"""Looks for a better model and proves it forward in time."""

@@ -1,0 +1,118 @@
+"""The obligations of Telemetry, over every adapter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from homeostat.adapters.memory import MemoryTelemetry
+from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
+from homeostat.errors import HomeostatError
+from homeostat.metric_names import DRIFT_PSI, LATENCY, METRICS, PREDICTIONS, QUARANTINED
+from homeostat.ports import Telemetry
+
+ARM = {"product": "parcels", "version": "3", "arm": "champion"}
+
+
+@dataclass
+class Case:
+    """An adapter and how to look inside."""
+
+    telemetry: Telemetry
+    value: Callable[..., float | None]
+    total: Callable[..., float | None]  # sum of a histogram's observations
+
+
+def memory() -> Case:
+    telemetry = MemoryTelemetry()
+    return Case(telemetry, telemetry.value, lambda name, **labels: sum(telemetry.observations(name, **labels)))
+
+
+def prometheus() -> Case:
+    registry = CollectorRegistry()
+    return Case(
+        PrometheusTelemetry(registry),
+        lambda name, **labels: registry.get_sample_value(name, labels),
+        lambda name, **labels: registry.get_sample_value(f"{name}_sum", labels),
+    )
+
+
+@pytest.fixture(params=[memory, prometheus])
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.param()
+    return made
+
+
+def test_a_counter_adds_up_by_its_labels(case: Case) -> None:
+    case.telemetry.count(PREDICTIONS, **ARM)
+    case.telemetry.count(PREDICTIONS, 4, **ARM)
+    case.telemetry.count(PREDICTIONS, 7, **{**ARM, "arm": "challenger"})
+    assert case.value(PREDICTIONS, **ARM) == 5
+    assert case.value(PREDICTIONS, **{**ARM, "arm": "challenger"}) == 7
+
+
+def test_a_gauge_keeps_the_last_value(case: Case) -> None:
+    for value in (0.3, 0.1):
+        case.telemetry.gauge(DRIFT_PSI, value, product="parcels", feature="weight")
+    assert case.value(DRIFT_PSI, product="parcels", feature="weight") == 0.1
+
+
+def test_a_histogram_takes_every_observation(case: Case) -> None:
+    for value in (0.25, 0.5):
+        case.telemetry.observe(LATENCY, value, **ARM)
+    assert case.total(LATENCY, **ARM) == 0.75
+
+
+def test_a_number_that_never_came_has_no_value(case: Case) -> None:
+    assert case.value(PREDICTIONS, **ARM) is None
+
+
+def test_a_name_outside_the_list_is_refused(case: Case) -> None:
+    with pytest.raises(HomeostatError, match="homeostat_typos_total"):
+        case.telemetry.count("homeostat_typos_total", product="parcels")
+
+
+@pytest.mark.parametrize("labels", [{}, {"product": "p"}, {"product": "p", "topic": "t", "more": "m"}, {"a": "b"}])
+def test_labels_outside_the_list_are_refused(case: Case, labels: dict[str, str]) -> None:
+    with pytest.raises(HomeostatError, match=QUARANTINED):
+        case.telemetry.count(QUARANTINED, **labels)
+
+
+def test_a_family_of_another_kind_is_refused(case: Case) -> None:
+    with pytest.raises(HomeostatError):
+        case.telemetry.gauge(PREDICTIONS, 1, **ARM)
+    with pytest.raises(HomeostatError):
+        case.telemetry.count(LATENCY, 1, **ARM)
+
+
+def test_a_counter_does_not_go_down(case: Case) -> None:
+    with pytest.raises(HomeostatError, match="can't go down"):
+        case.telemetry.count(PREDICTIONS, -1, **ARM)
+
+
+def test_every_family_is_rendered_with_its_help() -> None:
+    text = PrometheusTelemetry().render().decode()
+    for metric in METRICS:
+        assert f"# HELP {metric.name} {metric.help}" in text
+
+
+def test_two_adapters_in_one_process_do_not_meet() -> None:
+    one, two = PrometheusTelemetry(), PrometheusTelemetry()
+    one.count(PREDICTIONS, 5, **ARM)
+    assert b'arm="champion"' in one.render()
+    assert b'arm="champion"' not in two.render()
+
+
+def test_metrics_are_served_on_loopback_until_closed() -> None:
+    telemetry = PrometheusTelemetry()
+    telemetry.count(PREDICTIONS, 5, **ARM)
+    close, port = telemetry.serve(0)
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        assert b'homeostat_predictions_total{arm="champion",product="parcels",version="3"} 5.0' in answer.read()
+    with pytest.raises(HomeostatError, match=str(port)):
+        PrometheusTelemetry().serve(port)
+    close()
+    with pytest.raises(OSError, match="refused"):
+        urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)

@@ -1,0 +1,212 @@
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry, MemoryTelemetry
+from homeostat.codec import TOPIC_OF, decode, encode
+from homeostat.contract.model import Contract
+from homeostat.flow import FLOW, memory_span, topic_name
+from homeostat.ports import ModelPackage, NewMessage
+from homeostat.records import (
+    Arm,
+    DriftReport,
+    DriftStatus,
+    Outcome,
+    Record,
+    RetrainRequest,
+    TrainingRun,
+    TrainingStatus,
+    derived_id,
+)
+from homeostat.steps.decide import DecideStep
+from homeostat.steps.judge import JudgeStep
+from homeostat.steps.promote import PromoteStep
+from homeostat.worker import Step, Worker
+
+START = datetime(2013, 3, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return Contract.model_validate(
+        {
+            "product": "toys",
+            "event": {"entity": "shop", "fields": {"shop": "string", "price": "number"}},
+            "label": {"field": "returned", "delay": "6h", "maturity": "1d"},
+            "features": {"price": {"field": "price"}},
+            "healing": {"cooldown": "1d", "confirm": 2, "min_rows_after_drift": 1000},
+            "training": {"cold_start_after": "7d"},
+            "canary": {"min_rows": 50, "max_duration": "3d", "watch": "3d"},
+            "budget": {"max_trainings": 3, "per": "30d"},
+        }
+    )
+
+
+def make_report(hours: float, status: DriftStatus = DriftStatus.DRIFTED, **changes: Any) -> DriftReport:
+    at = START + hours * HOUR
+    values: dict[str, Any] = {"rows": 2000, "version": "1", "reasons": ("price moved",)} | changes
+    return DriftReport(f"report-{hours}", at, at - 168 * HOUR, at, status=status, **values)
+
+
+@pytest.fixture(scope="session")
+def report() -> Callable[..., DriftReport]:
+    return make_report
+
+
+class CrashError(Exception):
+    """The process died."""
+
+
+class Crashing:
+    """A port that lets the process die right after one of all ports' calls."""
+
+    def __init__(self, port: object, calls: list[int], last: int | None) -> None:
+        self._port, self._calls, self._last = port, calls, last
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            self._calls[0] += 1
+            if self._calls[0] == self._last:
+                raise CrashError
+            return result
+
+        return call
+
+
+class Trainer:
+    """Answers each request as it was told to; a candidate is registered once by request."""
+
+    def __init__(self, registry: MemoryRegistry, plan: dict[str, TrainingStatus]) -> None:
+        self._registry, self._plan = registry, plan
+
+    def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
+        return [self.answer(record, now) for record in records if isinstance(record, RetrainRequest)]
+
+    def restore(self, records: Sequence[Record], now: datetime) -> None: ...
+
+    def tick(self, now: datetime) -> list[Record]:
+        return []
+
+    def answer(self, request: RetrainRequest, now: datetime) -> TrainingRun:
+        status = self._plan["next"]
+        good = status is TrainingStatus.CANDIDATE
+        version = self._registry.register(ModelPackage({}), request.request_id) if good else None
+        run_id = derived_id(request.request_id, "run")
+        return TrainingRun(run_id, request.request_id, status, version, "as planned", 1.0, now)
+
+
+class Rig:
+    """The healer and the judge over memory, with a trainer and a stream that do as they are told."""
+
+    def __init__(self, contract: Contract, crash_at: int | None = None) -> None:
+        self.contract = contract
+        self.now = START
+        self.log, self.registry, self.cases = MemoryLog(), MemoryRegistry(), MemoryCases()
+        self.ledger, self.telemetry = MemoryLedger(), MemoryTelemetry()
+        self.plan = {"next": TrainingStatus.CANDIDATE}
+        self.calls = [0]
+        self._crash_at = crash_at
+        self._rows = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Lose all memory, as a killed process does, and start again."""
+        registry, cases, ledger = (
+            Crashing(port, self.calls, self._crash_at) for port in (self.registry, self.cases, self.ledger)
+        )
+        c, t = self.contract, self.telemetry
+        steps: dict[str, Step] = {
+            "decide": DecideStep(c, registry, cases, ledger, t, 7),
+            "train": Trainer(self.registry, self.plan),
+            "judge": JudgeStep(c, registry, cases, t),
+            "promote": PromoteStep(c, registry, cases, ledger, t),
+        }
+        memory = {"decide": timedelta(days=60)}  # the whole story
+        self.workers = [
+            Worker(
+                row,
+                steps[row.step],
+                self.log,
+                t,
+                product=c.product,
+                memory=memory.get(row.step, memory_span(row.step, c)),
+            )
+            for row in FLOW
+            if row.step in steps
+        ]
+        for worker in self.workers:
+            worker.restore(self.now)
+
+    def run(self, hours: float = 0) -> None:
+        """Let time pass, then run every step until nothing moves; a crash is followed by a restart."""
+        self.now += hours * HOUR
+        while True:
+            try:
+                if not sum([worker.run_once(self.now) for worker in self.workers]):
+                    return
+            except CrashError:
+                self._restart_until_alive()
+
+    def _restart_until_alive(self) -> None:
+        try:
+            self.restart()
+        except CrashError:
+            self.restart()
+
+    def put(self, *records: Record) -> None:
+        """Publish records, as the detector and the joiner do."""
+        messages = []
+        for record in records:
+            value, headers = encode(record)
+            messages.append(NewMessage(topic_name(self.contract.product, TOPIC_OF[type(record)]), value, headers))
+        self.log.append(messages, self.now)
+
+    def report(self, status: DriftStatus = DriftStatus.DRIFTED, hours: float = 1) -> None:
+        """Publish a drift report on whoever serves, and run."""
+        self.now += hours * HOUR
+        version = self.registry.aliases().champion
+        elapsed = (self.now - START) / HOUR
+        self.put(make_report(elapsed, status, version=version))
+        self.run()
+
+    def outcomes(self, scores: dict[str, float], hours: int = 12, served: str | None = None) -> None:
+        """Publish six mature rows an hour whose label is 1, scored as given, and run."""
+        served = served or str(self.registry.aliases().champion)
+        rows = []
+        for i in range(6 * hours):
+            self._rows += 1
+            time = self.now + i * HOUR / 6
+            jitter = (self._rows % 7) / 200  # so that the difference has a spread
+            ours = {version: score - jitter * (version == max(scores)) for version, score in scores.items()}
+            rows.append(Outcome(f"o{self._rows}", "e", time, time, 1.0, Arm.CHAMPION, served, ours.get(served), ours))
+        self.now += (hours + 24) * HOUR
+        self.put(*rows)
+        self.run()
+
+    def published(self, topic: str) -> dict[str, Record]:
+        """Return what was published, by the id in its first field."""
+        messages = self.log.read(topic_name(self.contract.product, topic), 0, 10_000)
+        records = [decode(topic, message.value, message.headers) for message in messages]
+        return {getattr(record, record.__slots__[0]): record for record in records}
+
+    def first_champion(self) -> None:
+        """Live through the cold start until the case is stable again."""
+        self.report(DriftStatus.UNKNOWN)
+        self.run(8 * 24)
+        self.run(25)
+
+
+@pytest.fixture
+def rig(contract: Contract) -> Rig:
+    return Rig(contract)
+
+
+@pytest.fixture(scope="session")
+def new_rig(contract: Contract) -> Callable[..., Rig]:
+    return lambda crash_at=None: Rig(contract, crash_at)

@@ -1,0 +1,121 @@
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeostat.contract.model import Contract
+from homeostat.healing.rules import Kind, Situation, decide
+from homeostat.healing.streak import Streak
+from homeostat.records import Case, CaseState, DriftReport, DriftStatus, Performance
+
+Report = Callable[..., DriftReport]
+NOW = datetime(2013, 3, 20, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def seen(report: Report) -> Situation:
+    """A confirmed drift on plenty of rows: everything speaks for a case."""
+    streak = Streak().after(report(1)).after(report(2))
+    return Situation(Case(), "1", streak, NOW - 30 * DAY, NOW)
+
+
+def performance(rows: int) -> Performance:
+    return Performance(rows, 0.5, 0.4, 0.001, 0.0, degraded=True)
+
+
+def test_a_confirmed_drift_opens_a_case(contract: Contract, seen: Situation, report: Report) -> None:
+    decision = decide(contract, seen)
+    assert decision.kind is Kind.OPEN
+    assert decision.report_id == report(2).report_id
+    assert decision.drift_since == report(1).window_start
+    assert "price moved" in decision.reason
+
+
+@pytest.mark.parametrize("state", [CaseState.TRAINING, CaseState.CANARY])
+def test_an_open_case_is_not_opened_again(contract: Contract, seen: Situation, state: CaseState) -> None:
+    assert decide(contract, replace(seen, case=Case(state, request_id="r"))).kind is Kind.CASE_OPEN
+
+
+def test_nothing_is_opened_while_the_last_case_cools_down(contract: Contract, seen: Situation) -> None:
+    cooling = Case(CaseState.COOLDOWN, cooldown_until=NOW + DAY)
+    assert decide(contract, replace(seen, case=cooling)).kind is Kind.COOLDOWN
+
+
+def test_one_drifted_report_is_not_enough(contract: Contract, seen: Situation, report: Report) -> None:
+    assert decide(contract, replace(seen, streak=Streak().after(report(1)))).kind is Kind.UNCONFIRMED
+
+
+@pytest.mark.parametrize(("status", "kind"), [(DriftStatus.HEALTHY, Kind.HEALTHY), (DriftStatus.UNKNOWN, Kind.UNKNOWN)])
+def test_without_drift_in_the_last_window_nothing_is_done(
+    contract: Contract, seen: Situation, report: Report, status: DriftStatus, kind: Kind
+) -> None:
+    assert decide(contract, replace(seen, streak=seen.streak.after(report(3, status)))).kind is kind
+
+
+def test_a_drift_waits_for_labelled_rows_to_learn_from(contract: Contract, seen: Situation, report: Report) -> None:
+    young = seen.streak.after(report(3, performance=performance(rows=999)))
+    assert decide(contract, replace(seen, streak=young)).kind is Kind.FEW_ROWS
+    ripe = seen.streak.after(report(3, performance=performance(rows=1000)))
+    assert decide(contract, replace(seen, streak=ripe)).kind is Kind.OPEN
+
+
+def test_the_budget_stops_a_training_too_many(contract: Contract, seen: Situation) -> None:
+    spent = Case(trained_at=(NOW - 3 * DAY, NOW - 2 * DAY, NOW - DAY))
+    assert decide(contract, replace(seen, case=spent)).kind is Kind.BUDGET
+
+
+def test_trainings_longer_ago_than_the_budgets_span_are_forgiven(contract: Contract, seen: Situation) -> None:
+    old = Case(trained_at=(NOW - 31 * DAY, NOW - 2 * DAY, NOW - DAY))
+    assert decide(contract, replace(seen, case=old)).kind is Kind.OPEN
+
+
+def test_a_report_on_a_former_champion_says_nothing_about_this_one(contract: Contract, seen: Situation) -> None:
+    assert decide(contract, replace(seen, champion="2")).kind is Kind.NO_REPORT
+
+
+def test_before_any_report_there_is_nothing_to_decide(contract: Contract, seen: Situation) -> None:
+    assert decide(contract, replace(seen, streak=Streak())).kind is Kind.NO_REPORT
+    assert decide(contract, Situation(Case(), None, Streak(), None, NOW)).kind is Kind.NO_REPORT
+
+
+def test_a_cold_start_waits_for_labelled_history(contract: Contract) -> None:
+    # seven days of rows whose labels are mature after one
+    young = Situation(Case(), None, Streak(), NOW - 8 * DAY + timedelta(seconds=1), NOW)
+    assert decide(contract, young).kind is Kind.COLD
+    assert decide(contract, replace(young, history_since=NOW - 8 * DAY)).kind is Kind.OPEN
+
+
+def test_a_cold_start_rests_on_no_report(contract: Contract) -> None:
+    decision = decide(contract, Situation(Case(), None, Streak(), NOW - 9 * DAY, NOW))
+    assert decision.report_id is None
+    assert decision.drift_since is None
+
+
+CASES = st.builds(
+    Case,
+    state=st.sampled_from(list(CaseState)),
+    cooldown_until=st.none() | st.just(NOW),
+    trained_at=st.lists(st.just(NOW - DAY), max_size=4).map(tuple),
+)
+
+
+@given(
+    case=CASES,
+    champion=st.sampled_from([None, "1", "2"]),
+    statuses=st.lists(st.sampled_from(list(DriftStatus)), max_size=4),
+    days=st.none() | st.integers(0, 20),
+)
+def test_every_decision_has_a_reason_and_only_a_stable_case_is_opened(
+    contract: Contract, report: Report, *, case: Case, champion: str | None, statuses: list, days: int | None
+) -> None:
+    streak = Streak()
+    for i, status in enumerate(statuses):
+        streak = streak.after(report(i, status))
+    history = None if days is None else NOW - days * DAY
+    decision = decide(contract, Situation(case, champion, streak, history, NOW))
+    assert decision.reason
+    assert decision.kind is not Kind.OPEN or case.state is CaseState.STABLE

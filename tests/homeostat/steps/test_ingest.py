@@ -1,0 +1,250 @@
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from homeostat.contract.model import Contract
+from homeostat.errors import TransientError
+from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
+from homeostat.records import DeadLetter, FeatureRow, Label, RawEvent, RawLabel, Record
+from homeostat.steps.ingest import IngestStep
+
+START = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+class FakeStores:
+    """Both feature stores and the telemetry, on one list each."""
+
+    def __init__(self) -> None:
+        self.online: dict[str, FeatureRow] = {}
+        self.offline: dict[str, FeatureRow] = {}
+        self.counts: dict[tuple[str, ...], float] = {}
+        self.gauges: dict[str, float] = {}
+        self.broken = False
+
+    def write(self, rows: Sequence[FeatureRow]) -> None:
+        self.online.update((row.entity_id, row) for row in sorted(rows, key=lambda row: row.event_time))
+
+    def write_features(self, rows: Sequence[FeatureRow]) -> None:
+        if self.broken:
+            raise TransientError("the disk is full")
+        for row in rows:
+            self.offline.setdefault(row.event_id, row)
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        key = (name, *labels.values())
+        self.counts[key] = self.counts.get(key, 0) + value
+
+    def gauge(self, name: str, value: float, **_labels: str) -> None:
+        self.gauges[name] = value
+
+    def observe(self, name: str, value: float, **_labels: str) -> None:
+        raise AssertionError(name, value)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return Contract.model_validate(
+        {
+            "product": "calls",
+            "event": {"entity": "line", "fields": {"line": "string", "seconds": {"type": "number", "nullable": True}}},
+            "label": {"field": "fault", "delay": "10m", "maturity": "3h"},
+            "features": {
+                "seconds": {"field": "seconds"},
+                "calls_2h": {"aggregate": "count", "by": ["line"], "over": "2h"},
+                "faults_2h": {"aggregate": "mean", "of": "fault", "by": ["line"], "over": "2h"},
+            },
+        }
+    )
+
+
+@pytest.fixture
+def stores() -> FakeStores:
+    return FakeStores()
+
+
+@pytest.fixture
+def step(contract: Contract, stores: FakeStores) -> IngestStep:
+    return IngestStep(contract, stores, stores, stores)  # type: ignore[arg-type]
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def event(event_id: str, minutes: float, line: str = "red", **fields: Any) -> RawEvent:
+    raw = {"event_id": event_id, "event_time": at(minutes).isoformat(), "line": line, "seconds": 1.0, **fields}
+    return RawEvent(json.dumps(raw).encode())
+
+
+def label(event_id: str, minutes: float, fault: Any = 1) -> RawLabel:
+    return RawLabel(json.dumps({"event_id": event_id, "label_time": at(minutes).isoformat(), "fault": fault}).encode())
+
+
+def only(kind: type[Any], records: Sequence[Record]) -> list[Any]:
+    return [record for record in records if isinstance(record, kind)]
+
+
+def reasons(records: Sequence[Record]) -> list[str]:
+    return [letter.reason for letter in only(DeadLetter, records)]
+
+
+def test_rows_and_labels_go_out_and_rows_are_stored(step: IngestStep, stores: FakeStores) -> None:
+    out = step.handle([event("a", 0), event("b", 10, "blue"), label("a", 5)], at(10))
+    assert only(FeatureRow, out) == [
+        FeatureRow("a", "red", at(0), (1.0, 0.0, None)),
+        FeatureRow("b", "blue", at(10), (1.0, 0.0, None)),
+    ]
+    assert only(Label, out) == [Label("a", at(5), 1.0)]
+    assert len(out) == 3
+    assert stores.offline == {row.event_id: row for row in only(FeatureRow, out)}
+
+
+def test_the_rows_that_go_out_are_those_in_both_stores(step: IngestStep, stores: FakeStores) -> None:
+    out = step.handle([event(f"e{i}", i, f"line{i}") for i in range(20)], at(20))
+    rows = only(FeatureRow, out)
+    assert sorted(stores.online.values(), key=lambda row: row.event_time) == rows
+    assert list(stores.offline.values()) == rows
+
+
+def test_a_label_of_an_unknown_event_goes_out_all_the_same(step: IngestStep) -> None:
+    assert step.handle([label("nobody", 5, fault=0)], at(10)) == [Label("nobody", at(5), 0.0)]
+
+
+def test_a_bad_record_becomes_a_dead_letter_with_topic_reason_and_bytes(step: IngestStep) -> None:
+    bad_event, bad_label = event("a", 0, seconds="long"), label("a", 1, fault="maybe")
+    letters = only(DeadLetter, step.handle([bad_event, bad_label, RawEvent(b"\xff")], at(10)))
+    assert [(letter.topic, letter.value, letter.at) for letter in letters] == [
+        ("raw_events", bad_event.value, at(10)),
+        ("raw_labels", bad_label.value, at(10)),
+        ("raw_events", b"\xff", at(10)),
+    ]
+    assert "field 'seconds' is \"long\", expected a number or null" in letters[0].reason
+
+
+def test_the_same_bytes_make_the_same_letter_and_others_another(step: IngestStep) -> None:
+    first, second = only(DeadLetter, step.handle([RawEvent(b"\xff"), RawEvent(b"\xfe")], at(0)))
+    (again,) = only(DeadLetter, step.handle([RawEvent(b"\xff")], at(1)))
+    (as_label,) = only(DeadLetter, step.handle([RawLabel(b"\xff")], at(1)))
+    assert first.letter_id == again.letter_id
+    assert len({first.letter_id, second.letter_id, as_label.letter_id}) == 3
+
+
+def test_an_event_too_far_behind_the_newest_is_quarantined(step: IngestStep, stores: FakeStores) -> None:
+    out = step.handle([event("new", 100), event("just", 40), event("late", 39)], at(100))
+    assert [row.event_id for row in only(FeatureRow, out)] == ["new", "just"]
+    assert reasons(out) == [
+        "too late: 3660 s behind the newest event time 2024-03-01T01:40:00+00:00, allowed are 3600 s"
+    ]
+    assert "late" not in stores.offline
+
+
+def test_a_time_ahead_of_the_clock_is_quarantined_and_moves_nothing(step: IngestStep) -> None:
+    out = step.handle([event("a", 61.1), event("b", 1), event("c", 61), label("b", 62)], at(60))
+    assert reasons(out) == [
+        "event_time 2024-03-01T01:01:06+00:00 is 66 s ahead of the clock",
+        "label_time 2024-03-01T01:02:00+00:00 is 120 s ahead of the clock",
+    ]
+    assert [row.event_id for row in only(FeatureRow, out)] == ["b", "c"]
+
+
+def test_a_repeated_event_gives_the_same_row_again_however_late(step: IngestStep, stores: FakeStores) -> None:
+    (row,) = step.handle([event("a", 0)], at(0))
+    step.handle([event("b", 100), label("a", 5)], at(100))
+    respelled = RawEvent(json.dumps({**json.loads(event("a", 0).value), "extra": 1}, indent=1).encode())
+    assert step.handle([respelled], at(101)) == [row]
+    assert stores.offline["a"] == row
+
+
+def test_a_known_event_id_with_other_content_is_quarantined(step: IngestStep) -> None:
+    step.handle([event("a", 0)], at(0))
+    out = step.handle([event("a", 0, seconds=2.0), event("b", 1), event("b", 2)], at(2))
+    assert reasons(out) == [
+        "event id 'a' was sent before with other content",
+        "event id 'b' was sent before with other content",
+    ]
+    assert [(row.event_id, row.event_time) for row in only(FeatureRow, out)] == [("b", at(1))]
+
+
+def test_a_late_or_repeated_event_does_not_replace_a_newer_row_online(step: IngestStep, stores: FakeStores) -> None:
+    step.handle([event("a", 0)], at(0))
+    step.handle([event("b", 20)], at(20))
+    step.handle([event("a", 0), event("late", 10)], at(21))
+    assert stores.online["red"].event_id == "b"
+    assert set(stores.offline) == {"a", "b", "late"}
+
+
+def test_a_batch_repeated_after_a_failed_write_comes_out_the_same(
+    step: IngestStep, stores: FakeStores, contract: Contract
+) -> None:
+    batch = [event("a", 0), label("a", 5), event("b", 70), event("late", 5), event("c", 90)]
+    stores.broken = True
+    with pytest.raises(TransientError):
+        step.handle(batch, at(90))
+    stores.broken = False
+    assert stores.counts == {}
+    other = FakeStores()
+    expected = IngestStep(contract, other, other, other).handle(batch, at(90))  # type: ignore[arg-type]
+    assert step.handle(batch, at(90)) == expected
+    assert (stores.online, stores.offline) == (other.online, other.offline)
+
+
+def test_events_quarantined_rows_and_freshness_are_measured(step: IngestStep, stores: FakeStores) -> None:
+    step.handle([event("a", 0), event("b", 1), RawEvent(b""), label("a", 1, fault=7)], at(2))
+    assert step.tick(at(4)) == []
+    assert stores.counts == {
+        (EVENTS, "calls"): 2,
+        (QUARANTINED, "calls", "raw_events"): 1,
+        (QUARANTINED, "calls", "raw_labels"): 1,
+    }
+    assert stores.gauges == {FEATURE_FRESHNESS: 180.0}
+
+
+def test_before_the_first_event_there_is_no_freshness(step: IngestStep, stores: FakeStores) -> None:
+    assert step.tick(at(0)) == []
+    assert stores.gauges == {}
+
+
+def test_restoring_writes_and_counts_nothing(step: IngestStep, stores: FakeStores) -> None:
+    step.restore([event("a", 0), label("a", 1), RawEvent(b"?")], at(5))
+    assert (stores.online, stores.offline, stores.counts) == ({}, {}, {})
+
+
+Times = list[tuple[int, str, int | None]]
+calls = st.lists(
+    st.tuples(st.integers(0, 50), st.sampled_from(["red", "blue"]), st.none() | st.integers(0, 200)), max_size=20
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(drawn=calls, data=st.data())
+def test_a_restarted_step_goes_on_like_one_that_never_stopped(
+    contract: Contract, drawn: Times, data: st.DataObject
+) -> None:
+    stream: list[tuple[int, Record]] = []
+    minutes = 0
+    for i, (gap, line, delay) in enumerate(drawn):
+        minutes += gap
+        stream.append((minutes, event(f"e{i}", minutes, line)))
+        if delay is not None:
+            stream.append((minutes + delay, label(f"e{i}", minutes + delay)))
+    records = [record for _, record in sorted(stream, key=lambda timed: timed[0])]
+    cut = data.draw(st.integers(0, len(records)))
+    end = at(minutes + 200)
+    make: Callable[[], IngestStep] = lambda: IngestStep(contract, *[FakeStores()] * 3)  # type: ignore[arg-type]  # noqa: E731
+    steady, restarted = make(), make()
+    steady.handle(records[:cut], end)
+    for kind in (RawEvent, RawLabel):  # a worker restores topic by topic
+        restarted.restore(only(kind, records[:cut]), end)
+    assert restarted.handle(records[cut:], end) == steady.handle(records[cut:], end)
+
+
+def test_after_a_restart_an_event_repeated_past_the_lateness_is_quarantined(step: IngestStep) -> None:
+    step.restore([event("a", 0), event("b", 100)], at(100))
+    out = step.handle([event("a", 0), event("b", 100)], at(101))
+    assert [row.event_id for row in only(FeatureRow, out)] == ["b"]
+    assert reasons(out)[0].startswith("too late")

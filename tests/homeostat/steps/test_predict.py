@@ -1,0 +1,161 @@
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
+from homeostat.adapters.memory_features import MemoryOnlineFeatures
+from homeostat.contract.model import Contract
+from homeostat.metric_names import FALLBACKS, PREDICTIONS
+from homeostat.ports import ModelPackage
+from homeostat.records import Arm, FeatureRow, Prediction
+from homeostat.steps.predict import PredictStep
+from homeostat.training.models import dump_model
+from homeostat.training.recipe import Recipe, fit
+
+T0 = datetime(2030, 1, 1, tzinfo=UTC)
+CONTRACT = Contract.model_validate_json(
+    """{"product": "p", "event": {"entity": "k", "fields": {"k": "string", "x": "number", "c": "string"}},
+    "label": {"field": "y", "delay": "1h", "maturity": "1d"}, "canary": {"share": 0.3},
+    "features": {"x": {"field": "x"}, "c": {"field": "c"}}}"""
+)
+BROKEN: Mapping[str, bytes] = {"model.json": b"{}"}
+
+
+def trained(seed: int) -> Mapping[str, bytes]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=400)
+    frame = pl.DataFrame(
+        {
+            "event_id": [str(i) for i in range(400)],
+            "event_time": [T0 + timedelta(minutes=i) for i in range(400)],
+            "label": (rng.uniform(size=400) < 1 / (1 + np.exp(-x))).astype(float),
+            "x": x,
+            "c": rng.choice(["a", "b"], 400),
+        }
+    )
+    recipe = Recipe(learner="linear", rounds=0)
+    return dump_model(
+        fit(recipe, frame, ("x", "c"), CONTRACT.categorical, until=T0 + timedelta(days=1), seed=seed, threads=1)
+    )
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+    return trained(1), trained(2)
+
+
+@pytest.fixture
+def registry() -> MemoryRegistry:
+    return MemoryRegistry()
+
+
+@pytest.fixture
+def online() -> MemoryOnlineFeatures:
+    return MemoryOnlineFeatures()
+
+
+@pytest.fixture
+def telemetry() -> MemoryTelemetry:
+    return MemoryTelemetry()
+
+
+@pytest.fixture
+def step(registry: MemoryRegistry, online: MemoryOnlineFeatures, telemetry: MemoryTelemetry) -> PredictStep:
+    return PredictStep(CONTRACT, registry, online, telemetry)
+
+
+def rows(count: int, hour: int = 0) -> list[FeatureRow]:
+    at = T0 + timedelta(hours=hour)
+    return [FeatureRow(f"e{hour}-{i}", f"k{i}", at, (i / count, "ab"[i % 2])) for i in range(count)]
+
+
+def predict(step: PredictStep, online: MemoryOnlineFeatures, batch: list[FeatureRow]) -> list[Prediction]:
+    online.write(batch)
+    return [r for r in step.handle(batch, T0 + timedelta(minutes=1)) if isinstance(r, Prediction)]
+
+
+def serve(registry: MemoryRegistry, alias: str, files: Mapping[str, bytes]) -> str:
+    version = registry.register(ModelPackage(files), alias)
+    registry.set_alias(alias, version)
+    return version
+
+
+def test_without_a_champion_the_row_is_logged_without_a_score(step: PredictStep, online: MemoryOnlineFeatures) -> None:
+    [logged] = predict(step, online, rows(1))
+    assert (logged.arm, logged.version, logged.score) == (Arm.NONE, None, None)
+    assert logged.values == (0.0, "a")
+
+
+def test_the_champion_answers_and_the_prediction_says_so(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    version = serve(registry, "champion", models[0])
+    for p in predict(step, online, rows(20)):
+        assert (p.arm, p.version, p.propensity, p.fallback) == (Arm.CHAMPION, version, 1.0, None)
+        assert p.score == p.scores[version]
+        assert 0 < p.score < 1
+
+
+def test_in_a_canary_both_models_score_every_row_and_the_entity_decides_who_answers(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    champion, challenger = serve(registry, "champion", models[0]), serve(registry, "challenger", models[1])
+    first, again = predict(step, online, rows(300)), predict(step, online, rows(300, hour=1))
+    assert all(set(p.scores) == {champion, challenger} for p in first)
+    assert [p.arm for p in first] == [p.arm for p in again]
+    share = np.mean([p.arm is Arm.CHALLENGER for p in first])
+    assert 0.2 < share < 0.4
+    assert {p.propensity for p in first} == {0.3, 0.7}
+    assert all(p.score == p.scores[challenger] for p in first if p.arm is Arm.CHALLENGER)
+
+
+def test_the_champion_answers_for_a_challenger_that_fails_and_says_so(
+    step: PredictStep,
+    registry: MemoryRegistry,
+    online: MemoryOnlineFeatures,
+    telemetry: MemoryTelemetry,
+    models: tuple[Mapping[str, bytes], ...],
+) -> None:
+    champion, challenger = serve(registry, "champion", models[0]), serve(registry, "challenger", BROKEN)
+    answered = predict(step, online, rows(100))
+    assert all(p.version == champion and p.arm is Arm.CHAMPION and p.score is not None for p in answered)
+    fallen = [p for p in answered if p.fallback]
+    assert 10 < len(fallen) < 50
+    assert all(f"version {challenger} failed" in str(p.fallback) for p in fallen)
+    assert telemetry.value(FALLBACKS, product="p", version=champion) == len(fallen)
+
+
+def test_the_previous_model_answers_for_a_champion_that_fails(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    previous = serve(registry, "previous", models[0])
+    serve(registry, "champion", BROKEN)
+    [p] = predict(step, online, rows(1))
+    assert p.version == previous
+    assert p.fallback
+
+
+def test_a_row_is_never_answered_with_features_of_a_later_event(
+    step: PredictStep, online: MemoryOnlineFeatures
+) -> None:
+    early, late = rows(1, hour=0), rows(1, hour=5)
+    late[0] = FeatureRow("later", "k0", late[0].event_time, (99.0, "b"))
+    online.write(late)
+    [p] = step.handle(early, T0)
+    assert isinstance(p, Prediction)
+    assert p.values == early[0].values
+
+
+def test_predictions_are_counted_by_version_and_arm(
+    step: PredictStep,
+    registry: MemoryRegistry,
+    online: MemoryOnlineFeatures,
+    telemetry: MemoryTelemetry,
+    models: tuple[Mapping[str, bytes], ...],
+) -> None:
+    version = serve(registry, "champion", models[0])
+    predict(step, online, rows(7))
+    assert telemetry.value(PREDICTIONS, product="p", version=version, arm="champion") == 7

@@ -1,0 +1,97 @@
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from homeostat.adapters.memory import MemoryLog, MemoryTelemetry
+from homeostat.codec import decode
+from homeostat.flow import Row, topic_name
+from homeostat.ports import NewMessage
+from homeostat.records import DeadLetter, Label, RawLabel, Record
+from homeostat.worker import Worker
+
+T0 = datetime(2030, 1, 1, tzinfo=UTC)
+ROW = Row("ingest", ("raw_labels",), ("labels",), "ingestor")
+RAW, LABELS = topic_name("p", "raw_labels"), topic_name("p", "labels")
+
+
+class Crash(BaseException):
+    """Like kill -9: nothing may catch it."""
+
+
+class Echo:
+    """Answers each raw label with a label named after its bytes, and remembers what it saw."""
+
+    def __init__(self) -> None:
+        self.handled: list[str] = []
+        self.restored: list[str] = []
+
+    def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
+        names = [record.value.decode() for record in records if isinstance(record, RawLabel)]
+        self.handled += names
+        return [Label(name, now, 1.0) for name in names]
+
+    def restore(self, records: Sequence[Record], now: datetime) -> None:
+        self.restored += [record.value.decode() for record in records if isinstance(record, RawLabel)]
+
+    def tick(self, now: datetime) -> list[Record]:
+        return []
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    log = MemoryLog()
+    for i in range(3):
+        log.append([NewMessage(RAW, f"m{i}".encode())], T0 + timedelta(hours=i))
+    return log
+
+
+def worker(log: MemoryLog, step: Echo, crash_at: str | None = None) -> Worker:
+    def hook(step_name: str, point: str) -> None:
+        if point == crash_at:
+            raise Crash
+
+    memory = timedelta(hours=1)
+    return Worker(ROW, step, log, MemoryTelemetry(), product="p", memory=memory, hook=hook)
+
+
+def published(log: MemoryLog) -> list[str]:
+    records = [decode("labels", m.value, m.headers) for m in log.read(LABELS, 0, 100)]
+    return [r.event_id for r in records if isinstance(r, Label)]
+
+
+def test_everything_is_handled_once_and_committed(log: MemoryLog) -> None:
+    step = Echo()
+    driven = worker(log, step)
+    assert driven.run_once(T0) == 3
+    assert driven.run_once(T0) == 0
+    assert published(log) == step.handled == ["m0", "m1", "m2"]
+    assert log.committed("ingest", RAW) == 3
+
+
+@pytest.mark.parametrize("point", ["read", "handled", "published", "committed"])
+def test_a_crash_at_any_point_loses_nothing(log: MemoryLog, point: str) -> None:
+    with pytest.raises(Crash):
+        worker(log, Echo(), crash_at=point).run_once(T0)
+    worker(log, Echo()).run_once(T0)
+    assert set(published(log)) == {"m0", "m1", "m2"}
+    assert log.committed("ingest", RAW) == 3
+
+
+def test_a_restart_folds_the_committed_tail_as_far_as_memory_reaches(log: MemoryLog) -> None:
+    worker(log, Echo()).run_once(T0)
+    step = Echo()
+    worker(log, step).restore(T0 + timedelta(hours=2))
+    assert step.restored == ["m1", "m2"]
+    assert step.handled == []
+
+
+def test_bytes_that_are_no_record_go_to_the_dead_letters_with_their_reason(log: MemoryLog) -> None:
+    row = Row("join", ("labels",), ("outcomes",), "joiner")
+    log.append([NewMessage(LABELS, b"\xff not json", {"schema": "labels.v1"})], T0)
+    Worker(row, Echo(), log, MemoryTelemetry(), product="p", memory=timedelta(0)).run_once(T0)
+    [message] = log.read(topic_name("p", "join_dead_letters"), 0, 10)
+    letter = decode("join_dead_letters", message.value, message.headers)
+    assert isinstance(letter, DeadLetter)
+    assert letter.value == b"\xff not json"
+    assert letter.reason
