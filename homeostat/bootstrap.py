@@ -15,7 +15,7 @@ from homeostat.adapters.sqlite_log import SqliteLog
 from homeostat.contract.model import Contract
 from homeostat.cost.meter import parts_per_1k
 from homeostat.errors import HomeostatError
-from homeostat.flow import FLOW, memory_span
+from homeostat.flow import FLOW, Row, memory_span
 from homeostat.metric_names import COST_PER_1K
 from homeostat.ports import CaseStore, EventLog, Ledger, ModelRegistry, OfflineFeatures, OnlineFeatures, Telemetry
 from homeostat.steps.decide import DecideStep
@@ -26,7 +26,7 @@ from homeostat.steps.judge import JudgeStep
 from homeostat.steps.predict import PredictStep
 from homeostat.steps.promote import PromoteStep
 from homeostat.steps.train import TrainStep
-from homeostat.worker import Hook, Step, Worker, no_hook
+from homeostat.worker import Hook, Runner, Step, Worker, no_hook
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def replay_pace(every: timedelta, start: datetime) -> ReplayPace:
 class Loop:
     """All steps of one product in one process, in the order of the map."""
 
-    def __init__(self, workers: Iterable[Worker], contract: Contract, telemetry: Telemetry) -> None:
+    def __init__(self, workers: Iterable[Runner], contract: Contract, telemetry: Telemetry) -> None:
         """Take the workers in flow order."""
         self.workers = tuple(workers)
         self._contract = contract
@@ -147,19 +147,28 @@ class Loop:
         return parts_per_1k(cpu_s, self._contract.prices, served)
 
 
-def build_loop(contract: Contract, stack: Stack, seed: int, hook: Hook = no_hook) -> Loop:
-    """Return the whole loop of a product on a stack."""
+def build_loop(
+    contract: Contract, stack: Stack, seed: int, hook: Hook = no_hook, ingestor: Runner | None = None
+) -> Loop:
+    """Return the whole loop of a product on a stack; ``ingestor`` stands for ingestion in another process."""
     steps = build_steps(contract, stack, seed)
-    workers = (
-        Worker(
-            row,
-            steps[row.step](),
-            stack.log,
-            stack.telemetry,
-            product=contract.product,
-            memory=memory_span(row.step, contract),
-            hook=hook,
-        )
-        for row in FLOW
-    )
-    return Loop(workers, contract, stack.telemetry)
+    rows = [row for row in FLOW if ingestor is None or row.step != ingestor.row.step]
+    workers: list[Runner] = [
+        _worker(row, steps[row.step](), contract, stack.log, stack.telemetry, hook=hook) for row in rows
+    ]
+    return Loop([ingestor, *workers] if ingestor else workers, contract, stack.telemetry)
+
+
+def embedded_ingestor(contract: Contract, home: Path) -> Worker:
+    """Return the ingest worker alone on the embedded stores below ``home``."""
+    telemetry = PrometheusTelemetry()
+    online, offline = FeastOnlineFeatures(contract, home / "feast"), FeastOfflineFeatures(contract, home / "feast")
+    step = IngestStep(contract, online, offline, telemetry)
+    return _worker(FLOW[0], step, contract, SqliteLog(home / "log.db"), telemetry)
+
+
+def _worker(
+    row: Row, step: Step, contract: Contract, log: EventLog, telemetry: Telemetry, *, hook: Hook = no_hook
+) -> Worker:
+    memory = memory_span(row.step, contract)
+    return Worker(row, step, log, telemetry, product=contract.product, memory=memory, hook=hook)

@@ -54,6 +54,7 @@ def memory_span(step: str, contract: Contract) -> timedelta:
         "ingest": max([contract.label.maturity, *windows]) + contract.label.maturity + slack,
         "join": contract.label.maturity + slack,
         "detect": contract.drift.window + contract.label.maturity + contract.drift.every,
+        "decide": contract.healing.cooldown + 2 * contract.healing.confirm * contract.drift.every,
         "judge": contract.canary.max_duration + contract.canary.watch + contract.label.maturity,
     }
     return spans.get(step, timedelta(0))

@@ -13,7 +13,7 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
+from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.telemetry import set_telemetry_client
 
 from homeostat.errors import HomeostatError, ModelError, TransientError
@@ -23,9 +23,10 @@ _REQUEST = "homeostat.request_id"
 _FILES = "model"  # artifact folder of a run that holds the package's files
 _AT_ONCE = 100  # MLflow takes 100 params and 100 tags in one request
 
-# else MLflow reports each call to its makers; it leaves these two untyped
+# else MLflow reports each call to its makers, and draws a bar for each file; it leaves these untyped
 MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
 set_telemetry_client()  # type: ignore[no-untyped-call]
+MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -209,7 +209,7 @@ def _append_batch(connection: sqlite3.Connection, topic: str, batch: Sequence[Ne
     start = (topic_id << _TOPIC_BITS) + offset
     connection.executemany(
         "INSERT INTO messages VALUES (?, ?, ?, ?)",
-        [(start + i, time, json.dumps(dict(new.headers)), new.value) for i, new in enumerate(batch)],
+        [(start + i, time, _text(tuple(new.headers.items())), new.value) for i, new in enumerate(batch)],
     )
     connection.execute(
         "UPDATE topics SET next_offset = ?, last_time = ? WHERE topic_id = ?", (offset + len(batch), time, topic_id)
@@ -227,6 +227,12 @@ def _first_at(connection: sqlite3.Connection, known: tuple[int, int, int], time:
         else:
             high = middle
     return int(low)
+
+
+@lru_cache(maxsize=1024)
+def _text(headers: tuple[tuple[str, str], ...]) -> str:
+    """Return the headers as they are stored; most messages carry the same few."""
+    return json.dumps(dict(headers))
 
 
 @lru_cache(maxsize=1024)

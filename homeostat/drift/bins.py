@@ -8,6 +8,7 @@ import numpy as np
 
 VALUE_BINS = 32  # quantile bins of a number: the binned KS misses at most 1/32 of the distance
 TOP_CATEGORIES = 50  # rarer ones share one bin
+_INDEX_BINS = 16  # a number's bins are joined in pairs above it: 32 would only add noise to the index
 _MANY = 1024  # numbers from which comparing with every edge beats a search for each number: 12 ns against 50
 
 
@@ -98,6 +99,14 @@ class Coder:
     def _categories(self, j: int, cells: Sequence[object] | np.ndarray) -> list[int]:
         places, missing = self._places[j], self.columns[j].missing
         return [missing if cell is None else places.get(cell, missing - 1) for cell in cells]
+
+
+def coarse(column: Bins, counts: np.ndarray) -> np.ndarray:
+    """Return the counts for the index, whose last axis are the bins: a number's many bins in pairs, missing apart."""
+    if column.categorical or column.missing <= _INDEX_BINS:
+        return counts
+    pairs = np.add.reduceat(counts[..., :-1], np.arange(0, column.missing, 2), axis=-1)
+    return np.concatenate([pairs, counts[..., -1:]], axis=-1)
 
 
 def _places(edges: np.ndarray, numbers: np.ndarray) -> np.ndarray:

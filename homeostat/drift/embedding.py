@@ -7,6 +7,7 @@ from hashlib import shake_256
 import numpy as np
 
 from homeostat.drift.bins import Bins
+from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.tails import fisher_limit, fisher_tail, normal_scores
 
 WIDTH = 64  # random Fourier features; their covariance wants some 1,000 reference rows
@@ -33,31 +34,40 @@ class EmbeddingTest:
     """A squared Mahalanobis distance of two means with its null distribution, Hotelling's."""
 
     distance: float
-    scale: float  # 1 / n_reference + 1 / n_live
+    scale: float  # 1 / n_reference + 1 / n_live, and what windows differ by beyond that
     directions: int
     reference_rows: float
+    design: Design = INDEPENDENT
 
     @property
     def effect(self) -> float:
-        """The distance less what chance alone gives on average; at most the joint chi-square divergence."""
+        """The distance less what calm windows give on average; at most the joint chi-square divergence."""
         return self.distance - self.directions * self.scale
 
     @property
     def p_value(self) -> float:
         """The chance of a distance this large without drift."""
-        return fisher_tail(self.distance / self._unit, self.directions, self._rest)
+        return fisher_tail(self.distance / self._unit, self._shape, self._rest)
 
     def limit(self, alpha: float) -> float:
         """Return the distance that chance alone exceeds with probability ``alpha``."""
-        return fisher_limit(alpha, self.directions, self._rest) * self._unit
+        return fisher_limit(alpha, self._shape, self._rest) * self._unit
 
     @property
-    def _rest(self) -> float:
+    def _shape(self) -> float:
+        return min(self.directions, self.design.shape) if self.design.windows else self.directions
+
+    @property
+    def _spare(self) -> float:
         return max(self.reference_rows - self.directions, 1.0)
 
     @property
+    def _rest(self) -> float:
+        return min(self._spare, self._shape * self.design.rest) if self.design.windows else self._spare
+
+    @property
     def _unit(self) -> float:
-        return self.scale * self.directions * max(self.reference_rows - 1, 1.0) / self._rest
+        return self.scale * self.directions * max(self.reference_rows - 1, 1.0) / self._spare
 
 
 class Embedder:
@@ -130,13 +140,16 @@ def embedding_reference(embedder: Embedder, codes: np.ndarray, weights: np.ndarr
     return EmbeddingReference(seed, bandwidth, rows, tuple(mean.tolist()), tuple(map(tuple, whitener.tolist())))
 
 
-def embedding_test(reference: EmbeddingReference, total: np.ndarray, rows: int) -> EmbeddingTest | None:
+def embedding_test(
+    reference: EmbeddingReference, total: np.ndarray, rows: int, design: Design = INDEPENDENT
+) -> EmbeddingTest | None:
     """Return how far the window's mean has moved, None without rows or without any spread in the reference.
 
     Args:
         reference: From training time.
         total: Sum of the window's Fourier features, shape (WIDTH,).
         rows: Rows in the window.
+        design: How far calm windows lie apart.
 
     Source: Gretton et al. (2012), "A kernel two-sample test", JMLR 13; the null is Hotelling's (1931),
     doi:10.1214/aoms/1177732979.
@@ -144,7 +157,8 @@ def embedding_test(reference: EmbeddingReference, total: np.ndarray, rows: int) 
     if rows == 0 or not reference.whitener:
         return None
     shift = np.asarray(reference.whitener) @ (total / rows - np.asarray(reference.mean))
-    return EmbeddingTest(float(shift @ shift), 1 / rows + 1 / reference.rows, len(reference.whitener), reference.rows)
+    scale = design.scale(reference.rows, rows)
+    return EmbeddingTest(float(shift @ shift), scale, len(reference.whitener), reference.rows, design)
 
 
 def _bin_scores(counts: np.ndarray) -> np.ndarray:

@@ -4,27 +4,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.tails import kolmogorov_limit, kolmogorov_tail
+
+MEAN_SQUARE = np.pi**2 / 12  # of Kolmogorov's variable
+_SHAPE = 2.5  # Satterthwaite's degrees of freedom of a Brownian bridge: (1/6)^2 / (1/90)
 
 
 @dataclass(frozen=True, slots=True)
 class KsTest:
-    """A distance with its null distribution: ``distance * root_rows`` is Kolmogorov's under no drift."""
+    """A distance with its null distribution: ``distance * root_rows`` is Kolmogorov's for independent rows.
+
+    Where training windows are known, its square is held against theirs by an F distribution: windows that differ
+    in one way only, such as warm and cold ones, have heavier tails than a Brownian bridge.
+    """
 
     distance: float
-    root_rows: float  # square root of n * m / (n + m)
+    root_rows: float  # square root of n * m / (n + m), effective rows
+    design: Design = INDEPENDENT
 
     @property
     def p_value(self) -> float:
         """The chance of a distance this large without drift, never too small on bins."""
-        return kolmogorov_tail(self.distance * self.root_rows)
+        value = self.distance * self.root_rows
+        if self.design.windows == 0:
+            return kolmogorov_tail(value)
+        return self.design.tail(value**2 / MEAN_SQUARE, _SHAPE)
 
     def limit(self, alpha: float) -> float:
         """Return the distance that chance alone exceeds with probability at most ``alpha``."""
-        return kolmogorov_limit(alpha) / self.root_rows if self.root_rows > 0 else 1.0
+        if self.root_rows == 0:
+            return 1.0
+        if self.design.windows == 0:
+            return kolmogorov_limit(alpha) / self.root_rows
+        return float(np.sqrt(self.design.limit(alpha, _SHAPE) * MEAN_SQUARE)) / self.root_rows
 
 
-def ks_test(reference: np.ndarray, live: np.ndarray) -> KsTest:
+def ks_test(reference: np.ndarray, live: np.ndarray, design: Design = INDEPENDENT) -> KsTest:
     """Return the largest gap between the two distributions at the bins' edges, where both are exact.
 
     Between edges the true distance may be larger, by less than the greatest share of a bin; the test on
@@ -33,6 +49,7 @@ def ks_test(reference: np.ndarray, live: np.ndarray) -> KsTest:
     Args:
         reference: Row counts at training time in the order of the values, shape (n_bins,), without missing values.
         live: Row counts in the current window, same shape.
+        design: How far calm windows lie apart.
 
     Source: Smirnov (1948), doi:10.1214/aoms/1177730256.
 
@@ -42,6 +59,6 @@ def ks_test(reference: np.ndarray, live: np.ndarray) -> KsTest:
     """
     n, m = float(reference.sum()), float(live.sum())
     if n <= 0 or m <= 0:
-        return KsTest(0.0, 0.0)
+        return KsTest(0.0, 0.0, design)
     gap = np.cumsum(reference) / n - np.cumsum(live) / m
-    return KsTest(float(np.abs(gap).max()), float(np.sqrt(n * m / (n + m))))
+    return KsTest(float(np.abs(gap).max()), design.scale(n, m) ** -0.5, design)

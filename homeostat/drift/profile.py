@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import msgspec
 import numpy as np
 import polars as pl
 
 from homeostat.drift.bins import Bins, Coder, category_bins, number_bins
+from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_reference
+from homeostat.drift.training_windows import column_designs, cut, embedding_design
 from homeostat.errors import ModelError, NotEnoughDataError
 
 FILE = "profile.json"
@@ -30,6 +33,10 @@ class Profile:
     embedding: EmbeddingReference
     expected_loss: float  # mean of the forward validation
     expected_loss_se: float = 0.0  # its standard error over the validation blocks, 0 if unknown
+    # how far the training windows lay apart: of each column's index, of its gap, and of the embedding
+    index_designs: tuple[Design, ...] = ()
+    gap_designs: tuple[Design, ...] = ()
+    embedding_design: Design = INDEPENDENT
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -62,19 +69,21 @@ def build_profile(
     *,
     expected_loss: float,
     seed: int,
-    expected_loss_se: float = 0.0,
+    window: timedelta | None = None,
 ) -> Profile:
     """Return the profile of the rows a model learnt from.
 
     Args:
-        frame: One column per feature, numbers as float64 and categories as str, n rows.
+        frame: One column per feature, numbers as float64 and categories as str, n rows; with ``window`` also
+            ``event_time``.
         features: Column names in contract order.
         categorical: The features that are categories.
         scores: The model's score of each row, shape (n,).
         weights: Training weight of each row, shape (n,); None for equal weights.
         expected_loss: Mean loss of the forward validation.
         seed: Draws the embedding.
-        expected_loss_se: Standard error of ``expected_loss``, 0 if unknown.
+        window: Span of the live windows: training windows of this span then show how far calm ones lie apart,
+            each row counting with its weight. None takes rows as independent.
 
     Raises:
         NotEnoughDataError: There are no rows, or no row has weight.
@@ -92,13 +101,18 @@ def build_profile(
     sample = np.random.default_rng(seed).permutation(len(codes))[:_EMBEDDED_ROWS]
     sample = sample[mass[sample] > 0]
     embedder = Embedder(columns[:-1], counts[:-1], seed)
+    reference = embedding_reference(embedder, codes[sample, :-1], mass[sample], seed)
+    windows = cut(frame["event_time"], mass, window) if window is not None else None
+    designs = [column_designs(windows, column, codes[:, j]) for j, column in enumerate(columns)] if windows else []
     return Profile(
         columns=columns,
         counts=tuple(tuple(count.tolist()) for count in counts),
         rows=rows,
-        embedding=embedding_reference(embedder, codes[sample, :-1], mass[sample], seed),
+        embedding=reference,
         expected_loss=float(expected_loss),
-        expected_loss_se=float(expected_loss_se),
+        index_designs=tuple(index for index, _ in designs),
+        gap_designs=tuple(gap for _, gap in designs),
+        embedding_design=embedding_design(windows, embedder, codes[:, :-1], reference) if windows else INDEPENDENT,
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homeostat.drift.tails import chi2_limit, chi2_tail
+from homeostat.drift.design import INDEPENDENT, Design
 
 PSEUDO_COUNT = 0.5  # rows added to each bin, so an empty one cannot dominate (0.075 instead of 14.1)
 _MIN_EXPECTED = 5.0  # rows in a bin below which chi-square is a bad null: Cochran (1954)
@@ -13,25 +13,27 @@ _MIN_SEEN = 10.0  # live rows that make a bin count even where the reference is 
 
 @dataclass(frozen=True, slots=True)
 class PsiTest:
-    """An index with its null distribution: ``index / scale`` is chi-square under no drift."""
+    """An index with its null distribution: ``index / scale`` is chi-square for independent rows without drift."""
 
     index: float
-    scale: float  # 1 / n_reference + 1 / n_live
+    scale: float  # 1 / n_reference + 1 / n_live, and what windows differ by beyond that
     degrees: int
+    design: Design = INDEPENDENT
 
     @property
     def effect(self) -> float:
-        """The index less what chance alone gives on average."""
+        """The index less what calm windows give on average."""
         return self.index - self.degrees * self.scale
 
     @property
     def p_value(self) -> float:
         """The chance of an index this large without drift."""
-        return chi2_tail(self.index / self.scale, self.degrees)
+        mean = self.degrees * self.scale
+        return self.design.tail(self.index / mean, self.degrees) if mean > 0 else 1.0
 
     def limit(self, alpha: float) -> float:
         """Return the index that chance alone exceeds with probability ``alpha``."""
-        return chi2_limit(alpha, self.degrees) * self.scale
+        return self.design.limit(alpha, self.degrees) * self.degrees * self.scale
 
 
 def psi(reference: np.ndarray, live: np.ndarray, pseudo_count: float = PSEUDO_COUNT) -> float:
@@ -52,7 +54,7 @@ def psi(reference: np.ndarray, live: np.ndarray, pseudo_count: float = PSEUDO_CO
     return float(np.sum((actual - expected) * np.log(actual / expected)))
 
 
-def psi_test(reference: np.ndarray, live: np.ndarray) -> PsiTest:
+def psi_test(reference: np.ndarray, live: np.ndarray, design: Design = INDEPENDENT) -> PsiTest:
     """Return the index over bins that hold enough rows, with its null distribution.
 
     Under no drift ``psi / (1/n + 1/m)`` tends to chi-square with one degree less than there are bins, so
@@ -62,6 +64,7 @@ def psi_test(reference: np.ndarray, live: np.ndarray) -> PsiTest:
     Args:
         reference: Row counts at training time, shape (n_bins,); neighbours are alike in value or in frequency.
         live: Row counts in the current window, same shape.
+        design: How far calm windows lie apart.
 
     Source: Yurdakul and Naranjo (2020), "Statistical properties of the population stability index",
     doi:10.21314/JRMV.2020.227.
@@ -71,8 +74,8 @@ def psi_test(reference: np.ndarray, live: np.ndarray) -> PsiTest:
     (True, 9)
     """
     joined, seen = join_thin_bins(reference, live)
-    scale = 1 / max(float(reference.sum()), 1.0) + 1 / max(float(live.sum()), 1.0)
-    return PsiTest(psi(joined, seen), scale, joined.size - 1)
+    scale = design.scale(float(reference.sum()), float(live.sum()))
+    return PsiTest(psi(joined, seen), scale, joined.size - 1, design)
 
 
 def join_thin_bins(reference: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

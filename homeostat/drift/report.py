@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from homeostat.contract.policies import DriftPolicy
-from homeostat.drift.bins import Bins
+from homeostat.drift.bins import coarse
 from homeostat.drift.counts import WindowCounts
+from homeostat.drift.design import INDEPENDENT
 from homeostat.drift.discovery import level_in_force
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
 from homeostat.drift.ks import KsTest, ks_test
@@ -19,7 +20,6 @@ from homeostat.records import DriftScore, DriftStatus, Performance
 EMBEDDING = "embedding"
 """The name of the score over the whole feature vector."""
 
-_PSI_BINS = 16  # a number's bins are joined in pairs above it: 32 would only add noise to the index
 _WORST = 3  # features named in the reasons
 
 
@@ -78,7 +78,7 @@ def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: Drif
         return unknown(f"{counts.rows:,} rows in the window, {policy.min_rows:,} needed", counts.rows)
     profile = counts.counter.profile
     columns = [_column_test(profile, counts, j) for j in range(len(profile.columns))]
-    whole = embedding_test(profile.embedding, counts.embedding, counts.rows)
+    whole = embedding_test(profile.embedding, counts.embedding, counts.rows, profile.embedding_design)
     loss = loss_test(blocks, profile.expected_loss, profile.expected_loss_se)
     loss = loss if loss is not None and loss.rows >= policy.min_rows else None
     tests = [*columns, *(test for test in (whole, loss) if test is not None)]
@@ -105,17 +105,12 @@ def unknown(reason: str, rows: int = 0) -> Judgement:
 
 def _column_test(profile: Profile, counts: WindowCounts, j: int) -> _ColumnTest:
     column, reference, live = profile.columns[j], np.asarray(profile.counts[j]), counts.column(j)
-    psi = psi_test(_coarse(column, reference), _coarse(column, live))
+    index = profile.index_designs[j] if profile.index_designs else INDEPENDENT
+    psi = psi_test(coarse(column, reference), coarse(column, live), index)
     if column.categorical:
         return _ColumnTest(column.name, psi, None)
-    return _ColumnTest(column.name, psi, ks_test(reference[:-1], live[:-1]), tests=2)
-
-
-def _coarse(column: Bins, counts: np.ndarray) -> np.ndarray:
-    """Return the counts for the index: a number's many bins in pairs, missing apart."""
-    if column.categorical or column.missing <= _PSI_BINS:
-        return counts
-    return np.append(np.add.reduceat(counts[:-1], np.arange(0, column.missing, 2)), counts[-1])
+    gap = profile.gap_designs[j] if profile.gap_designs else INDEPENDENT
+    return _ColumnTest(column.name, psi, ks_test(reference[:-1], live[:-1], gap), tests=2)
 
 
 def _embedding_score(test: EmbeddingTest, level: float, policy: DriftPolicy) -> DriftScore:

@@ -5,13 +5,16 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
+import numpy as np
+
 from homeostat.contract.model import AggregateFeature, Contract
 from homeostat.features.parsing import ParsedEvent, ParsedLabel
-from homeostat.features.windows import History, aggregate, microseconds
+from homeostat.features.windows import History, Integers, aggregate, microseconds
 from homeostat.records import Scalar
 
 Cell = Scalar | datetime
 
+_MIN_TRIM: Final = 2_000  # facts; fewer are not worth the work of forgetting them
 _US: Final = timedelta(microseconds=1)
 
 
@@ -23,7 +26,7 @@ class _Source:
         self.key = _key_getter(by)
         self.span_us = 0
         self._history = History(text=text)
-        self._trimmed_us: int | None = None
+        self._trim_at = _MIN_TRIM
 
     def learn(self, events: Sequence[ParsedEvent], known_us: Sequence[int], values: Sequence[Cell]) -> None:
         """Keep the facts that are there and have a key: of which event, since when, what."""
@@ -33,16 +36,23 @@ class _Source:
             keys, known_us, values = [keys[i] for i in there], [known_us[i] for i in there], [values[i] for i in there]
         self._history.insert(keys, known_us, values)
 
-    def summed_up(self, kind: str, keys: Sequence[Hashable], at_us: Sequence[int], span_us: int) -> list[Any]:
-        """Return one aggregate per row."""
-        return aggregate(kind, self._history.values, *self._history.window(keys, at_us, span_us))
+    def compute(
+        self, wanted: Sequence[tuple[str, str, int]], events: Sequence[ParsedEvent], at_us: Integers
+    ) -> dict[str, list[Any]]:
+        """Return one list of cells per wanted feature, given as its name, its kind and its span."""
+        codes = self._history.codes([self.key(event.fields) for event in events])
+        end = self._history.before(codes, at_us)
+        return {
+            name: aggregate(kind, self._history.values, self._history.before(codes, at_us - span_us), end)
+            for name, kind, span_us in wanted
+        }
 
     def trim(self, oldest_us: int) -> None:
         """Forget what no window ending at or after ``oldest_us`` reaches."""
-        # A trim copies the history, so it waits until about a fifth of it is stale.
-        if self._trimmed_us is None or oldest_us - self._trimmed_us >= self.span_us // 4:
+        # A trim copies the history, so it waits until there is something to gain.
+        if len(self._history) >= self._trim_at:
             self._history.trim(oldest_us - self.span_us)
-            self._trimmed_us = oldest_us
+            self._trim_at = len(self._history) + max(len(self._history) // 4, _MIN_TRIM)
 
 
 class Facts:
@@ -55,11 +65,11 @@ class Facts:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._sources: dict[tuple[tuple[str, ...], str | None], _Source] = {}
-        self._features: Final[dict[str, tuple[str, _Source, int]]] = {
-            name: (feature.aggregate, self._source(feature), feature.over // _US)
-            for name, feature in contract.features.items()
-            if isinstance(feature, AggregateFeature)
-        }
+        self._wanted: Final[dict[_Source, list[tuple[str, str, int]]]] = {}
+        for name, feature in contract.features.items():
+            if isinstance(feature, AggregateFeature):
+                wanted = self._wanted.setdefault(self._source(feature), [])
+                wanted.append((name, feature.aggregate, feature.over // _US))
         sources = self._sources.values()
         self._of_event: Final = [s for s in sources if s.of is None or s.of in contract.event.fields]
         self._of_label: Final = [s for s in sources if s not in self._of_event]
@@ -100,11 +110,11 @@ class Facts:
 
     def compute(self, events: Sequence[ParsedEvent]) -> dict[str, list[Scalar]]:
         """Return one list of cells per feature, in the order of the events."""
-        at_us = [microseconds(event.event_time) for event in events]
-        return {
-            name: source.summed_up(kind, [source.key(event.fields) for event in events], at_us, span_us)
-            for name, (kind, source, span_us) in self._features.items()
-        }
+        at_us = np.array([microseconds(event.event_time) for event in events], np.int64)
+        columns: dict[str, list[Scalar]] = {}
+        for source, wanted in self._wanted.items():
+            columns.update(source.compute(wanted, events, at_us))
+        return columns
 
     def trim(self, oldest: datetime) -> None:
         """Forget what no event at or after ``oldest`` can see."""

@@ -60,24 +60,26 @@ class History:
         order.imag = known_us
         rank = np.argsort(order, kind="stable")
         order = order[rank]
-        places = np.searchsorted(self._order, order, side="right")
-        self._order = np.insert(self._order, places, order)
-        self.values = np.insert(self.values, places, np.asarray(values, self.values.dtype)[rank])
+        places = np.searchsorted(self._order, order, side="right") + np.arange(len(order))
+        old = np.ones(len(self._order) + len(order), bool)
+        old[places] = False
+        self._order = _merged(old, self._order, order)
+        self.values = _merged(old, self.values, np.asarray(values, self.values.dtype)[rank])
 
-    def window(self, keys: Sequence[Hashable], at_us: Sequence[int], span_us: int) -> tuple[Integers, Integers]:
-        """Return the first and the behind-last position of the facts known in [at - span, at), by row.
+    def codes(self, keys: Sequence[Hashable]) -> Values:
+        """Return what stands for each key in ``before``; None, or a key without facts, stands before all."""
+        return np.array([self._codes.get(key, -1) for key in keys], np.float64)
+
+    def before(self, codes: Values, times_us: Integers) -> Integers:
+        """Return where in ``values`` each key's facts known at or after a time begin.
 
         Args:
-            keys: One key per row; None, or a key without facts, has an empty window.
-            at_us: The moment of each row, microseconds since 1970.
-            span_us: Length of the window, microseconds.
+            codes: One code per row, see ``codes``.
+            times_us: The time of each row, microseconds since 1970.
         """
-        bounds = np.empty(len(keys), np.complex128)
-        bounds.real = [self._codes.get(key, -1) for key in keys]
-        bounds.imag = at_us
-        last = np.searchsorted(self._order, bounds, side="left")
-        bounds.imag -= span_us
-        return np.searchsorted(self._order, bounds, side="left"), last
+        bounds = np.empty(len(codes), np.complex128)
+        bounds.real, bounds.imag = codes, times_us
+        return np.searchsorted(self._order, bounds, side="left")
 
     def trim(self, before_us: int) -> None:
         """Forget the facts known before a moment, and the keys that have none left."""
@@ -88,6 +90,13 @@ class History:
         alive = set(np.unique(self._order.real).astype(np.int64).tolist())
         for key in [key for key, code in self._codes.items() if code not in alive]:
             del self._codes[key]
+
+
+def _merged(old: NDArray[np.bool], kept: Values, added: Values) -> Values:
+    """Return ``kept`` where ``old`` says so, and ``added`` in between."""
+    merged = np.empty(len(old), kept.dtype)
+    merged[old], merged[~old] = kept, added
+    return merged
 
 
 def aggregate(kind: str, values: Values, first: Integers, last: Integers) -> list[Any]:

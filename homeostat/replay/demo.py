@@ -5,6 +5,7 @@ from pathlib import Path
 
 from homeostat.bootstrap import embedded_stack, serve_metrics
 from homeostat.contract.model import Contract
+from homeostat.replay.ahead import IngestAhead
 from homeostat.replay.driver import Replay, ReplayOptions
 from homeostat.replay.live import LiveView
 from homeostat.replay.recording import Recording
@@ -20,13 +21,15 @@ def run_demo(
     Args:
         contract: What the recording's events and labels are held against.
         recording: The stream.
-        home: An empty folder, for the embedded stores.
+        home: A folder that holds nothing but ``contract.yaml``, for the embedded stores.
         seed: Of everything random.
         metrics_port: Serve ``/metrics`` on loopback meanwhile; 0 takes a free port.
     """
     options = ReplayOptions(seed=seed)
-    replay = Replay(contract, recording, embedded_stack(contract, home), options)
-    with ExitStack() as running, LiveView(contract.description or contract.product) as view:
+    with ExitStack() as running:
+        ingestor = running.enter_context(IngestAhead(home / "contract.yaml", home))
+        replay = Replay(contract, recording, embedded_stack(contract, home), options, ingestor)
+        view = running.enter_context(LiveView(contract.description or contract.product))
         if metrics_port is not None:
             running.enter_context(serve_metrics(replay.stack, metrics_port))
         played = replay.run(view)

@@ -9,11 +9,12 @@ from homeostat.contract.model import Contract
 from homeostat.flow import topic_name
 from homeostat.ports import Aliases, NewMessage
 from homeostat.records import DriftScore
+from homeostat.replay.ahead import IngestAhead
 from homeostat.replay.baselines import Baselines
 from homeostat.replay.live import LiveView, Snapshot
+from homeostat.replay.memory import peak_rss_mib
 from homeostat.replay.recording import Recording
 from homeostat.tail import Tail
-from homeostat.worker import Hook, no_hook
 
 DAY = timedelta(days=1)
 
@@ -47,6 +48,7 @@ class Played:
     ended_at: datetime
     wall_s: float
     feed_s: float  # of it, putting the recording into the log
+    peak_rss_mib: float  # of all processes together
     baseline_s: float  # of it, preparing the baselines' training rows
 
 
@@ -54,18 +56,25 @@ class Replay:
     """One run of a recording: feeds the log, moves the clock, lets the steps work."""
 
     def __init__(
-        self, contract: Contract, recording: Recording, stack: Stack, options: ReplayOptions, hook: Hook = no_hook
+        self,
+        contract: Contract,
+        recording: Recording,
+        stack: Stack,
+        options: ReplayOptions,
+        ingestor: IngestAhead | None = None,
     ) -> None:
-        """Build the loop on a stack that has seen nothing yet."""
+        """Build the loop on a stack that has seen nothing yet; ``ingestor`` works ahead in another process."""
         self._contract = contract
         self._recording = recording
         self._options = options
         self.stack = stack
-        self.loop = build_loop(contract, stack, options.seed, hook)
+        self.loop = build_loop(contract, stack, options.seed, ingestor=ingestor)
+        self._ingestor = ingestor
         self._baselines = Baselines(contract, self.stack.offline, options.seed)
         self.tail = Tail(self.stack.log, contract.product)
         self._served_from: datetime | None = None
         self._fed = (0, 0)
+        self._fed_until = recording.first.replace(hour=0, minute=0, second=0, microsecond=0)
         self._feed_s = 0.0
         self._baseline_s = 0.0
 
@@ -73,17 +82,18 @@ class Replay:
         """Play the whole recording, then wait in virtual time until every label is mature."""
         started = perf_counter()
         every = self._contract.drift.every
-        now = self._recording.first.replace(hour=0, minute=0, second=0, microsecond=0)
+        pace = replay_pace(every, self._fed_until)
         end = self._recording.last + self._contract.label.maturity + every
-        pace = replay_pace(every, now)
+        if self._ingestor:
+            self._ingestor.ahead = self._feed
+        now = self._feed()
         while now < end:
-            now += self._options.batch if self._served_from else self._options.history_batch
-            self._feed(now)
             if pace.due(now):
                 self.loop.pace(now)
                 self._look(now, view, perf_counter() - started)
             else:
                 self.loop.flow(now)
+            now = self._fed_until if self._fed_until > now else self._feed()
         return Played(
             self.stack,
             self.loop,
@@ -94,12 +104,18 @@ class Replay:
             ended_at=now,
             wall_s=perf_counter() - started,
             feed_s=self._feed_s,
+            peak_rss_mib=self._peak_rss_mib(),
             baseline_s=self._baseline_s,
         )
 
-    def _feed(self, now: datetime) -> None:
-        """Append to the log what became known before ``now``."""
+    def _peak_rss_mib(self) -> float:
+        others = self._baselines.peak_rss_mib() + (self._ingestor.peak_rss_mib if self._ingestor else 0.0)
+        return peak_rss_mib() + others
+
+    def _feed(self) -> datetime:
+        """Append to the log what became known in the next batch and return its end."""
         started = perf_counter()
+        now = self._fed_until + (self._options.batch if self._served_from else self._options.history_batch)
         messages = []
         fed = []
         tracks = (("raw_events", self._recording.events), ("raw_labels", self._recording.labels))
@@ -111,7 +127,11 @@ class Replay:
         self._fed = (fed[0], fed[1])
         if messages:
             self.stack.log.append(messages, now)
+        self._fed_until = now
         self._feed_s += perf_counter() - started
+        if self._ingestor:
+            self._ingestor.begin(now)
+        return now
 
     def _look(self, now: datetime, view: LiveView, elapsed_s: float) -> None:
         """Show the state after a look, and keep the baselines in step with the clock."""
@@ -142,4 +162,3 @@ class Replay:
 def ratio(score: DriftScore) -> float:
     """Return the index as a multiple of what chance alone stays under; above 1 is more than chance."""
     return score.psi / score.psi_limit
-

@@ -1,6 +1,5 @@
 """Turns what a replay left behind into the content of its report."""
 
-import resource
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -87,7 +86,7 @@ def summarise(played: Played, options: ReplayOptions, scored: Scored) -> dict[st
         "rows": played.rows,
         "scored_rows": len(scored.labels),
         "wall_s": round(played.wall_s, 2),
-        "peak_rss_mib": round(peak_rss_mib(), 1),
+        "peak_rss_mib": round(played.peak_rss_mib, 1),
         "seed": options.seed,
         **models,
         **pairs,
@@ -108,12 +107,6 @@ def stages(played: Played) -> dict[str, float]:
     """Return the wall seconds of each stage."""
     own = {worker.row.step: round(worker.wall_s, 2) for worker in played.loop.workers}
     return {"feed": round(played.feed_s, 2), **own, "baselines": round(played.baseline_s, 2)}
-
-
-def peak_rss_mib() -> float:
-    """Return the most memory this process held plus the most its largest child held, an upper bound."""
-    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(resource.getrusage(who).ru_maxrss for who in both) / 1024
 
 
 def drift_map(tail: Tail) -> DriftMap:

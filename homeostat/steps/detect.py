@@ -119,7 +119,7 @@ class DetectStep:
         """Return whether the rows name a champion other than the one under watch."""
         if self._watch is None:
             return any(row.version for row in predictions) or any(row.version for row in outcomes)
-        return any(row.arm is Arm.CHAMPION and row.version != self._watch.version for row in predictions)
+        return any(_of_another_champion(row, self._watch.version) for row in predictions)
 
     def _follow_champion(self) -> None:
         champion = self._registry.aliases().champion
@@ -190,10 +190,17 @@ def _counts_for(row: Prediction | Outcome, champion: str) -> bool:
     return row.version == champion if row.arm is Arm.CHAMPION else row.version != champion
 
 
+def _of_another_champion(row: Prediction | Outcome, champion: str) -> bool:
+    """Return whether the row was served by another champion in its own right, not in place of a failed model."""
+    if isinstance(row, Prediction) and row.fallback is not None:
+        return False
+    return row.arm is Arm.CHAMPION and row.version != champion
+
+
 def _restart_after(rows: Sequence[Prediction] | Sequence[Outcome], champion: str) -> int:
     """Return the position behind the last row that another champion served, 0 if there is none.
 
     It makes the window a fold over the rows alone: a restarted process ends with the same one.
     """
-    others = (i for i in range(len(rows) - 1, -1, -1) if rows[i].arm is Arm.CHAMPION and rows[i].version != champion)
+    others = (i for i in range(len(rows) - 1, -1, -1) if _of_another_champion(rows[i], champion))
     return next(others, -1) + 1

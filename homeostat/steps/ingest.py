@@ -138,7 +138,7 @@ class IngestStep:
 
     def _is_newest(self, row: FeatureRow) -> bool:
         """Whether the online store should hold this row: a late or repeated one must not replace a newer."""
-        return row.event_time >= self._newest_of[row.entity_id]
+        return row.event_time >= self._newest_of.get(row.entity_id, row.event_time)
 
 
 def _refuse_future(name: str, time: datetime, now: datetime) -> None:

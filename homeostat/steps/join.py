@@ -1,5 +1,6 @@
 """Predictions meet their labels: once, late, twice, or never."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -34,11 +35,14 @@ class JoinStep:
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:  # noqa: ARG002 - the clock of the port
         """Fold records; what was released before a restart is released again and changes nothing."""
+        fates: Counter[str] = Counter()
         for record in records:
             if isinstance(record, Prediction):
                 self._pending.setdefault(record.event_id, record)
             elif isinstance(record, Label):
-                self._keep(record)
+                fates[self._keep(record)] += 1
+        for fate, rows in fates.items():
+            self._count(fate, rows)
 
     def tick(self, now: datetime) -> list[Record]:
         """Release every prediction that is mature by now in event-time order, and labels nobody waits for."""
@@ -53,13 +57,14 @@ class JoinStep:
             self._count("never", len(outcomes) - labelled)
         return [*outcomes, *self._orphans(limit, now)]
 
-    def _keep(self, label: Label) -> None:
+    def _keep(self, label: Label) -> str:
+        """Keep the label that holds, and return what this one is."""
         known = self._labels.get(label.event_id)
-        repeated = known is not None and known.value == label.value
-        fate = "first" if known is None else "repeated" if repeated else "corrected"
-        self._count(fate, 1)
         if known is None or label.label_time >= known.label_time:
             self._labels[label.event_id] = label
+        if known is None:
+            return "first"
+        return "repeated" if known.value == label.value else "corrected"
 
     def _release(self, prediction: Prediction) -> Outcome:
         del self._pending[prediction.event_id]

@@ -131,7 +131,12 @@ class TrainStep:
         contract = self._contract
         metric = contract.objective.metric
         package = package_of(
-            result.made, result.winner, receipt, metric=metric, trained_until=result.trained_until, seed=request.seed
+            result.made,
+            result.winner,
+            receipt,
+            metric=metric,
+            trained_until=result.trained_until,
+            seed=result.model_seed,
         )
         profile = build_profile(
             frame,
@@ -140,9 +145,10 @@ class TrainStep:
             result.made.model.score(frame),
             result.made.weights,
             expected_loss=result.winner.loss,
-            expected_loss_se=result.expected_loss_se,
             seed=request.seed,
+            window=contract.drift.window,
         )
+        profile = replace(profile, expected_loss_se=result.expected_loss_se)
         tags = {"homeostat.report_id": request.report_id or "", "homeostat.reason": request.reason[:_TAG_CHARACTERS]}
         return replace(package, files={**package.files, PROFILE_FILE: profile.to_bytes()}, tags=tags)
 

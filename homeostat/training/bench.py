@@ -21,15 +21,18 @@ from homeostat.training.backtest import (
 from homeostat.training.calibration import sigmoid
 from homeostat.training.champion import Champion, champion_margins
 from homeostat.training.models import TabularModel
-from homeostat.training.recipe import DAY_S, Recipe, fit_core, quick
+from homeostat.training.recipe import Recipe, fit_core, quick
 from homeostat.training.resampling import weights_for
-from homeostat.training.rows import Rows
+from homeostat.training.rows import DAY, Rows, day_of
 from homeostat.training.space import default_rounds, first_recipes
 from homeostat.training.study import Trial, run_study
 from homeostat.training.verdict import BASE_RATE, NOTHING, Candidate
 
 FINALISTS = 2  # recipes that go through the backtest on all rows: each costs a fit for each refit there
-REFITS = 2  # fits of a finalist over all blocks; each sees all rows known by then
+REFITS = 3  # fits of a finalist over all blocks
+BACKTEST_SHARE = 2  # times search_rows: the most rows such a fit sees; rows of one day repeat one another
+
+_A_MOMENT = 1e-6  # days: keeps the last row of the training itself out of the first block
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,10 @@ class Made:
 class Bench:
     """What one search works on."""
 
-    def __init__(self, contract: Contract, rows: Rows, seed: int) -> None:
-        """Cut the forward blocks.
+    def __init__(
+        self, contract: Contract, rows: Rows, champion: Champion | None, *, seed: int, model_seed: int
+    ) -> None:
+        """Cut the forward blocks; ``seed`` draws the study, ``model_seed`` every learner.
 
         Raises:
             NotEnoughDataError: The rows span too little time for any block.
@@ -61,19 +66,24 @@ class Bench:
         policy = contract.training
         self._policy = policy
         self._metric = contract.objective.metric
-        self._maturity = contract.label.maturity.total_seconds() / DAY_S
+        self._maturity = contract.label.maturity / DAY
         self._seed = seed
+        self._model_seed = model_seed
         self.rows = rows
-        length = policy.block.total_seconds() / DAY_S
+        length = policy.block / DAY
+        if champion is not None:
+            # Blocks that begin where the champion's training ended show it as it is, all through.
+            unseen = float(rows.day[-1]) - champion.trained_until_day - _A_MOMENT
+            length = unseen / policy.blocks if length / 2 <= unseen / policy.blocks < length else length
         self.blocks = forward_blocks(rows, policy.blocks, length, self._maturity)
 
     def trials(self, champion: Champion | None, drift_since: datetime | None, path: Path | None) -> list[Trial]:
         """Return the recipes tried on thinned rows and the newest half of the blocks, best first."""
         end = float(self.rows.day[-1])
-        drift_days = end - drift_since.timestamp() / DAY_S if drift_since else None
+        drift_days = end - day_of(drift_since) if drift_since else None
         first = first_recipes(len(self.rows), end - float(self.rows.day[0]), self._incumbent(champion), drift_days)
         newest = self.blocks[len(self.blocks) // 2 :]
-        effort = Effort(self._seed, self._policy.threads, self._policy.search_rows // len(newest))
+        effort = Effort(self._model_seed, self._policy.threads, self._policy.search_rows // len(newest))
         labels = labels_of(newest)
 
         def measure(recipe: Recipe) -> float:
@@ -89,9 +99,7 @@ class Bench:
         """Return doing nothing, then the cures, the one to be preferred first; and what is wrong with the champion."""
         nothing, problem = self._nothing(champion, frame)
         out = [nothing]
-        incumbent = self._incumbent(champion)
-        recipes = [incumbent, *(trial.recipe for trial in trials if trial.recipe != incumbent)][:FINALISTS]
-        for recipe in recipes:
+        for recipe in self._finalists(champion, trials):
             out += self._fitted(recipe)
         if champion is not None and problem is None:
             margins, line = recalibrated(nothing.margins, self.blocks, self._maturity, REFITS)
@@ -102,11 +110,11 @@ class Bench:
         """Return a candidate fitted on all rows."""
         until = float(self.rows.day[-1])
         if candidate.recipe is None and champion is not None:
-            weights = weights_for(champion.recipe.resampling, self.rows, until, self._seed)
+            weights = weights_for(champion.recipe.resampling, self.rows, until, self._model_seed)
             return Made(champion.model.recalibrated(candidate.calibration), champion.recipe, weights, fitted=False)
         recipe = candidate.recipe or Recipe()
-        core = fit_core(recipe, self.rows, until, seed=self._seed, threads=self._policy.threads)
-        weights = weights_for(recipe.resampling, self.rows, until, self._seed)
+        core = fit_core(recipe, self.rows, until, seed=self._model_seed, threads=self._policy.threads)
+        weights = weights_for(recipe.resampling, self.rows, until, self._model_seed)
         return Made(TabularModel(self.rows.encoder, core, candidate.calibration), recipe, weights, fitted=True)
 
     def _incumbent(self, champion: Champion | None) -> Recipe:
@@ -116,6 +124,13 @@ class Bench:
             return Recipe(rounds=rounds)
         linear = champion.recipe.learner == "linear"
         return champion.recipe if linear else replace(champion.recipe, rounds=max(rounds, champion.recipe.rounds))
+
+    def _finalists(self, champion: Champion | None, trials: list[Trial]) -> list[Recipe]:
+        """Return the recipe to beat and those that did better in the study; more fits would buy nothing."""
+        incumbent = self._incumbent(champion)
+        places = [i for i, trial in enumerate(trials) if trial.recipe == incumbent]
+        ahead = trials[: places[0]] if places else trials
+        return [incumbent, *(trial.recipe for trial in ahead)][:FINALISTS]
 
     def _nothing(self, champion: Champion | None, frame: pl.DataFrame) -> tuple[Candidate, str | None]:
         if champion is None:
@@ -134,4 +149,5 @@ class Bench:
 
     @property
     def _effort(self) -> Effort:
-        return Effort(self._seed, self._policy.threads, refits=REFITS)
+        most = BACKTEST_SHARE * self._policy.search_rows
+        return Effort(self._model_seed, self._policy.threads, most, REFITS)

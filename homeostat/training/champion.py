@@ -1,8 +1,8 @@
 """The serving model as a contender: scored as it is on rows it has not seen, and never flattered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -12,10 +12,14 @@ from homeostat.ports import ModelPackage
 from homeostat.training.backtest import Block, Effort, forecast
 from homeostat.training.calibration import logit
 from homeostat.training.models import TabularModel, load_model
-from homeostat.training.recipe import DAY_S, RECIPE_FILE, Recipe
+from homeostat.training.recipe import RECIPE_FILE, Recipe
+from homeostat.training.rows import DAY, day_of
 
 TRAINED_UNTIL = "trained_until"
 """The package parameter that holds the newest event time the learner was fitted on, ISO-8601."""
+
+SEED = "seed"
+"""The package parameter that holds the seed of the learner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,19 @@ class Champion:
         recipe: How it was made.
         trained_until: The newest event time its learner was fitted on.
         version: Its version in the registry.
+        seed: What drew its learner; None if unknown.
     """
 
     model: TabularModel
     recipe: Recipe
     trained_until: datetime
     version: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
+    seed: int | None = None
 
     @property
     def trained_until_day(self) -> float:
         """``trained_until`` in days since 1970."""
-        return self.trained_until.timestamp() / DAY_S
+        return day_of(self.trained_until)
 
 
 def load_champion(package: ModelPackage, version: str) -> Champion:
@@ -54,7 +59,14 @@ def load_champion(package: ModelPackage, version: str) -> Champion:
     except ValueError as error:
         raise ModelError(f"version {version}: {TRAINED_UNTIL} is no time: {error}") from error
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return Champion(load_model(package.files), Recipe.from_json(package.files[RECIPE_FILE]), until, version)
+    seed = package.params.get(SEED, "")
+    return Champion(
+        model=load_model(package.files),
+        recipe=Recipe.from_json(package.files[RECIPE_FILE]),
+        trained_until=until,
+        version=version,
+        seed=int(seed) if seed.isdigit() else None,
+    )
 
 
 def champion_margins(
@@ -74,10 +86,9 @@ def champion_margins(
     Raises:
         ModelError: The champion can't score these features.
     """
-    start = _time(blocks[0].start)
-    tail = frame.filter(pl.col("event_time") >= start)
-    margins = logit(champion.model.score(tail))
-    day = tail["event_time"].dt.epoch("us").to_numpy() / (DAY_S * 1e6)
+    day = frame["event_time"].dt.epoch("us").to_numpy() / (DAY // timedelta(microseconds=1))
+    first = int(np.searchsorted(day, blocks[0].start, side="left"))
+    margins, day = logit(champion.model.score(frame.slice(first))), day[first:]
     out = []
     for block in blocks:
         low, high = np.searchsorted(day, [block.start, block.end], side="left")
@@ -87,7 +98,3 @@ def champion_margins(
             own = np.where(seen, forecast(champion.recipe, [block], effort)[0], own)
         out.append(own)
     return out
-
-
-def _time(day: float) -> datetime:
-    return datetime.fromtimestamp(day * DAY_S - 1.0, tz=UTC)  # a second early: rounding must not lose a row

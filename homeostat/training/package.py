@@ -8,7 +8,7 @@ import numpy as np
 
 from homeostat.ports import ModelPackage
 from homeostat.training.bench import Made
-from homeostat.training.champion import TRAINED_UNTIL
+from homeostat.training.champion import SEED, TRAINED_UNTIL
 from homeostat.training.models import dump_model
 from homeostat.training.recipe import RECIPE_FILE
 from homeostat.training.verdict import Scored
@@ -33,7 +33,7 @@ def package_of(
         receipt: The receipt of the search.
         metric: The name of the objective's metric.
         trained_until: The newest event time its learner was fitted on.
-        seed: What drew everything random.
+        seed: What drew the learner.
     """
     metrics = {metric: winner.loss, "auc": winner.auc, "calibration_error": winner.calibration_error}
     metrics |= {"loss_difference": winner.difference.mean, "rows": float(len(made.weights))}
@@ -48,7 +48,7 @@ def package_of(
         params={
             "candidate": winner.candidate.name,
             "recipe": recipe.decode(),
-            "seed": str(seed),
+            SEED: str(seed),
             TRAINED_UNTIL: trained_until.isoformat(),
             "data_span": json.dumps(receipt["data_span"]),
         },

@@ -33,7 +33,9 @@ class PairedDifference:
         return 2 * self.mean - self.upper(confidence)
 
 
-def paired_difference(candidate: np.ndarray, baseline: np.ndarray, day: np.ndarray) -> PairedDifference:
+def paired_difference(
+    candidate: np.ndarray, baseline: np.ndarray, day: np.ndarray, length: float | None = None
+) -> PairedDifference:
     """Return how much less a candidate loses than a baseline, row by row on the same rows.
 
     Neighbouring rows share weather, crowds and outages, so rows are no independent evidence: the standard
@@ -43,6 +45,7 @@ def paired_difference(candidate: np.ndarray, baseline: np.ndarray, day: np.ndarr
         candidate: Loss of each row, shape (n,).
         baseline: Loss of the same rows, shape (n,).
         day: Event time in days, shape (n,).
+        length: Days of a time block where another than the above is wanted.
 
     Source: Liang and Zeger (1986), doi:10.1093/biomet/73.1.13, for the cluster-robust variance.
     """
@@ -50,7 +53,7 @@ def paired_difference(candidate: np.ndarray, baseline: np.ndarray, day: np.ndarr
     if len(gap) == 0:
         return PairedDifference(0.0, float("inf"), 0)
     mean = float(gap.mean())
-    length = min(1.0, max(float(np.ptp(day)), 1e-9) / CLUSTERS)
+    length = length or min(1.0, max(float(np.ptp(day)), 1e-9) / CLUSTERS)
     _, cluster = np.unique(np.floor((day - day.min()) / length), return_inverse=True)
     sums = np.bincount(cluster, weights=gap - mean)
     count = len(sums)

@@ -1,11 +1,10 @@
 """The receipt of a search: every candidate, its evidence, and why the choice fell as it did."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from homeostat.contract.policies import TrainingPolicy
 from homeostat.training.backtest import Block
-from homeostat.training.recipe import DAY_S
+from homeostat.training.rows import DAY, EPOCH
 from homeostat.training.study import Trial
 from homeostat.training.verdict import Choice, Scored
 
@@ -44,4 +43,4 @@ def receipt_of(
 
 
 def _day(day: float) -> str:
-    return datetime.fromtimestamp(day * DAY_S, tz=UTC).isoformat(timespec="minutes")
+    return (EPOCH + day * DAY).isoformat(timespec="minutes")

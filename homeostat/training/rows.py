@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from homeostat.training.encoding import Encoder, fit_encoder
 
-DAY_US = 86_400_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+_DAY_US = DAY // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,15 @@ class Rows:
         return self.take(slice(int(low), int(high)))
 
 
+def day_of(time: datetime) -> float:
+    """Return a time in days since 1970, the very number that ``Rows.day`` has for it.
+
+    >>> day_of(datetime(1970, 1, 2, 12, tzinfo=UTC))
+    1.5
+    """
+    return ((time - EPOCH) // timedelta(microseconds=1)) / _DAY_US
+
+
 def encode_rows(frame: pl.DataFrame, features: Sequence[str], categorical: frozenset[str]) -> Rows:
     """Return the rows of a training frame (``event_time``, ``label``, features) as arrays.
 
@@ -53,7 +67,7 @@ def encode_rows(frame: pl.DataFrame, features: Sequence[str], categorical: froze
     """
     ordered = frame.sort("event_time", maintain_order=True)
     encoder = fit_encoder(ordered, features, categorical)
-    day = ordered["event_time"].dt.epoch("us").to_numpy() / DAY_US
+    day = ordered["event_time"].dt.epoch("us").to_numpy() / _DAY_US
     return Rows(encoder, encoder.matrix(ordered), ordered["label"].cast(pl.Float64).to_numpy(), day)
 
 

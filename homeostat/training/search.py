@@ -26,6 +26,7 @@ class SearchResult:
         reason: Why the winner won, or why there is none.
         receipt: Everything the decision rests on, JSON-able.
         made: The winner made to serve; None where nothing is better, as for all that follow.
+        model_seed: What drew its learner.
         winner: Its line in the backtest: validation losses and the paired difference.
         expected_loss_se: Standard error of the winner's mean validation loss, over time blocks.
         trained_until: The newest event time its learner was fitted on.
@@ -34,6 +35,7 @@ class SearchResult:
     reason: str
     receipt: dict[str, object]
     made: Made | None = None
+    model_seed: int = 0
     winner: Scored | None = None
     expected_loss_se: float = 0.0
     trained_until: datetime | None = None
@@ -66,14 +68,21 @@ def search(
         raise NotEnoughDataError(f"{frame.height} labelled rows; training.min_rows asks for {policy.min_rows}")
     frame = frame.sort("event_time", maintain_order=True)
     rows = encode_rows(frame, contract.feature_names, contract.categorical)
-    bench = Bench(contract, rows, seed)
+    # Drawn like its champion, a refit differs from it by its rows alone: less noise between the two.
+    model_seed = champion.seed if champion and champion.seed is not None else seed
+    bench = Bench(contract, rows, champion, seed=seed, model_seed=model_seed)
     trials = bench.trials(champion, drift_since, study_path)
     candidates, problem = bench.candidates(champion, frame, trials)
     scored = score_all(candidates, bench.blocks, contract.objective.metric)
     choice = choose(scored, bench.blocks, policy.confidence, contract.objective.constraints)
     receipt = receipt_of(choice, scored, trials, bench.blocks, policy)
     receipt |= {"rows": len(rows), "data_span": [str(frame["event_time"][0]), str(frame["event_time"][-1])]}
-    receipt |= {"seed": seed, "champion": champion.version if champion else None, "champion_problem": problem}
+    receipt |= {
+        "seed": seed,
+        "model_seed": model_seed,
+        "champion": champion.version if champion else None,
+        "champion_problem": problem,
+    }
     if choice.winner is None:
         return SearchResult(choice.reason, receipt)
     made = bench.refit(choice.winner.candidate, champion)
@@ -83,6 +92,7 @@ def search(
         reason=choice.reason,
         receipt=receipt,
         made=made,
+        model_seed=model_seed,
         winner=choice.winner,
         expected_loss_se=mean_error(choice.winner.losses, days_of(bench.blocks)),
         trained_until=newest if made.fitted or champion is None else champion.trained_until,

@@ -32,9 +32,9 @@ def default_rounds(rows: int) -> int:
     """Return how many trees a history deserves: more rows carry finer structure.
 
     >>> default_rounds(10_000), default_rounds(300_000)
-    (80, 187)
+    (50, 117)
     """
-    return int(min(400.0, max(60.0, 80.0 * (rows / 10_000) ** 0.25)))
+    return int(min(250.0, max(40.0, 50.0 * (rows / 10_000) ** 0.25)))
 
 
 def first_recipes(rows: int, span_days: float, champion: Recipe | None, drift_days: float | None) -> list[Recipe]:

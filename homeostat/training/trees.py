@@ -9,8 +9,8 @@ from homeostat.errors import ModelError
 from homeostat.training.rows import Rows
 
 DEFAULTS: dict[str, float] = {
-    "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 100, "lambda_l2": 50.0, "feature_fraction": 0.7,
-    "bagging_fraction": 0.7, "cat_smooth": 200.0,
+    "learning_rate": 0.08, "num_leaves": 31, "min_data_in_leaf": 100, "lambda_l2": 50.0, "feature_fraction": 0.7,
+    "bagging_fraction": 0.6, "cat_smooth": 200.0,
 }  # fmt: skip
 """Strong on noisy tabular streams: slow steps, and leaves and categories shrunk hard towards their parents."""
 
@@ -60,7 +60,7 @@ def fit_trees(
     """
     chosen = {name: int(value) if name in _WHOLE else float(value) for name, value in {**DEFAULTS, **params}.items()}
     fixed = {
-        "objective": "binary", "bagging_freq": 1, "seed": seed, "num_threads": threads, "deterministic": True,
+        "objective": "binary", "bagging_freq": 5, "seed": seed, "num_threads": threads, "deterministic": True,
         "force_row_wise": True, "verbosity": -1, "feature_pre_filter": False,
     }  # fmt: skip
     weight = None if np.ptp(weights) == 0 else weights

@@ -111,8 +111,8 @@ def choose(scored: Sequence[Scored], blocks: Sequence[Block], confidence: float,
     """Return the cure to adopt, or None where nothing better is to be had.
 
     A cure qualifies when it beats doing nothing and passes the gates. The first one that does is adopted
-    unless a later one beats it in turn: the order goes from the smallest change to the largest, and a
-    smaller mean alone is what chance gives the best of many.
+    unless a later one beats it in turn: the order is that of trust, and a smaller mean alone is what chance
+    gives the best of many. No correction is made for the number of cures: the canary is the independent test.
 
     Args:
         scored: All candidates; the first one is doing nothing.
@@ -121,7 +121,7 @@ def choose(scored: Sequence[Scored], blocks: Sequence[Block], confidence: float,
         constraints: What a model must satisfy whatever its loss.
     """
     nothing, cures = scored[0], scored[1:]
-    better = [s for s in cures if s.difference.upper(confidence) < 0]
+    better = [s for s in cures if _beats(s, nothing, blocks, confidence)]
     if not better:
         best = min(cures, key=lambda s: s.loss)
         bound = best.difference.upper(confidence)
@@ -131,13 +131,32 @@ def choose(scored: Sequence[Scored], blocks: Sequence[Block], confidence: float,
     fit = [s for s, why in zip(better, broken, strict=True) if why is None]
     if not fit:
         return Choice(None, f"constraint {broken[0]}")
-    winner, day = fit[0], days_of(blocks)
+    winner = fit[0]
     for rival in fit[1:]:
-        if paired_difference(rival.losses, winner.losses, day).upper(confidence) < 0:
+        if _displaces(rival, winner, blocks, confidence):
             winner = rival
     gain, bound = -winner.difference.mean / nothing.loss, winner.difference.upper(confidence)
     text = f"{winner.candidate.name}: loss {gain:.2%} below {nothing.candidate.name} ({bound:+.5f} at most)"
     return Choice(winner, text)
+
+
+def _beats(cure: Scored, nothing: Scored, blocks: Sequence[Block], confidence: float) -> bool:
+    """Tell whether a cure beats doing nothing; one that learns nothing new has to do so over whole blocks too."""
+    if cure.candidate.recipe is None:
+        return _displaces(cure, nothing, blocks, confidence)
+    return cure.difference.upper(confidence) < 0
+
+
+def _displaces(rival: Scored, winner: Scored, blocks: Sequence[Block], confidence: float) -> bool:
+    """Tell whether a rival is better, over days and also over whole blocks.
+
+    Conditions last for weeks: what fits this month's days alike may be wrong for all of the next. A rival
+    has to be better in most blocks, not in the many days of one.
+    """
+    day, length = days_of(blocks), blocks[-1].end - blocks[-1].start
+    by_day = paired_difference(rival.losses, winner.losses, day)
+    by_block = paired_difference(rival.losses, winner.losses, day, length)
+    return max(by_day.upper(confidence), by_block.upper(confidence)) < 0
 
 
 def _finite(value: float) -> float | None:

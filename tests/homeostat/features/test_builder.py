@@ -6,6 +6,7 @@ import pytest
 
 from homeostat.contract.model import Contract
 from homeostat.errors import ContractError
+from homeostat.features import facts
 from homeostat.features.builder import FeatureBuilder
 
 Make = Callable[..., Any]
@@ -105,7 +106,10 @@ def test_what_comes_late_counts_from_the_batch_it_comes_in(shop: Contract, event
     assert [cell(row, "orders_3h") for row in (before, after)] == [0.0, 2.0]
 
 
-def test_an_event_late_within_the_allowance_still_has_its_whole_window(shop: Contract, event: Make, cell: Make) -> None:
+def test_an_event_late_within_the_allowance_still_has_its_whole_window(
+    shop: Contract, event: Make, cell: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_MIN_TRIM", 1)
     builder = FeatureBuilder(shop)
     for minute in range(0, 1500, 10):
         builder.add([event(f"e{minute}", minute)], [])
@@ -125,7 +129,10 @@ def test_after_a_restart_labels_find_events_as_old_as_the_windows_need(
     assert restarted.add([event("next", 1000)], []) == steady.add([event("next", 1000)], [])
 
 
-def test_memory_stays_within_longest_span_maturity_and_lateness(shop: Contract, event: Make, label: Make) -> None:
+def test_memory_stays_within_longest_span_maturity_and_lateness(
+    shop: Contract, event: Make, label: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_MIN_TRIM", 10)
     builder = FeatureBuilder(shop)
     span = timedelta(hours=6 + 6 + 1)
     for i in range(400):
@@ -137,7 +144,7 @@ def test_memory_stays_within_longest_span_maturity_and_lateness(shop: Contract, 
     sizes = [len(builder._events), len(builder._rows), len(builder._labelled), len(builder._order)]
     assert max(sizes) <= kept
     assert len(builder._waiting) <= kept
-    assert max(len(source._history) for source in builder._facts._sources.values()) <= 1.25 * 6 * 6 + 6 + 2
+    assert max(len(source._history) for source in builder._facts._sources.values()) <= 1.25 * kept + 10
 
 
 def test_an_expression_that_mixes_types_is_refused_with_its_feature(shop: Contract) -> None:

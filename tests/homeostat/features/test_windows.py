@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.features import windows
-from homeostat.features.windows import History, aggregate, microseconds
+from homeostat.features.windows import History, Integers, aggregate, microseconds
 
 SPAN = 10
 facts_of = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 40), st.floats(-1e6, 1e6)), max_size=40)
@@ -36,8 +37,13 @@ def history(*facts: tuple[str, int, float]) -> History:
     return result
 
 
+def window(past: History, keys: Sequence[str | None], at: Sequence[int], span: int = SPAN) -> tuple[Integers, Integers]:
+    codes, times = past.codes(keys), np.array(at)
+    return past.before(codes, times - span), past.before(codes, times)
+
+
 def one(kind: str, past: History, key: str | None, at: int, span: int = SPAN) -> object:
-    return aggregate(kind, past.values, *past.window([key], [at], span))[0]
+    return aggregate(kind, past.values, *window(past, [key], [at], span))[0]
 
 
 @pytest.mark.parametrize("kind", ["count", "mean", "sum", "std", "last"])
@@ -48,7 +54,7 @@ def test_windows_agree_with_a_textbook(
     past = History()
     for part in (facts[:cut], facts[cut:]):
         past.insert(*([list(column) for column in zip(*part, strict=True)] if part else ([], [], [])))
-    found = aggregate(kind, past.values, *past.window([key for key, _ in rows], [at for _, at in rows], SPAN))
+    found = aggregate(kind, past.values, *window(past, [key for key, _ in rows], [at for _, at in rows]))
     in_time = sorted(facts, key=lambda fact: fact[1])
     expected = [
         naive(kind, [value for key, known, value in in_time if key == wanted and at - SPAN <= known < at])
@@ -122,10 +128,10 @@ def test_trimming_forgets_old_facts_and_their_keys_alone() -> None:
 def test_many_facts_are_summed_up_in_parts_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     past = History()
     past.insert(["x"] * 100, list(range(100)), np.sin(np.arange(100)).tolist())
-    window = past.window(["x"] * 30, list(range(0, 120, 4)), 25)
-    whole = aggregate("std", past.values, *window)
+    bounds = window(past, ["x"] * 30, range(0, 120, 4), 25)
+    whole = aggregate("std", past.values, *bounds)
     monkeypatch.setattr(windows, "_CHUNK_FACTS", 40)
-    assert aggregate("std", past.values, *window) == whole
+    assert aggregate("std", past.values, *bounds) == whole
 
 
 def test_microseconds_are_exact() -> None:

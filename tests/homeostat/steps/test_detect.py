@@ -183,6 +183,12 @@ def test_rows_the_challenger_served_count_with_the_champions_score(step):
     assert only_report(step).rows == 600
 
 
+def test_a_moment_in_which_the_previous_model_answered_does_not_restart_the_window(step):
+    step.handle(predictions(600), NOW)
+    step.handle([replace(row, fallback="version 1 failed") for row in predictions(50, version="0")], NOW)
+    assert only_report(step).rows == 600
+
+
 def test_rows_without_a_model_are_left_out(step):
     rows = [replace(r, arm=Arm.NONE, version=None, score=None, scores={}) for r in predictions(600)]
     step.handle(rows, NOW)

@@ -178,6 +178,11 @@ def test_a_late_or_repeated_event_does_not_replace_a_newer_row_online(step: Inge
     assert set(stores.offline) == {"a", "b", "late"}
 
 
+def test_a_batch_may_span_more_time_than_memory_does(step: IngestStep, stores: FakeStores) -> None:
+    step.handle([event("old", 0, "red"), event("new", 10_000, "blue")], at(10_000))
+    assert {line: row.event_id for line, row in stores.online.items()} == {"red": "old", "blue": "new"}
+
+
 def test_a_batch_repeated_after_a_failed_write_comes_out_the_same(
     step: IngestStep, stores: FakeStores, contract: Contract
 ) -> None:

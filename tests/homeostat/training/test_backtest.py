@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -26,7 +27,7 @@ def rows_at(day: np.ndarray) -> Rows:
 def test_no_block_learns_from_a_label_that_was_not_known(
     count: int, length: float, maturity: float, span: float
 ) -> None:
-    rows = rows_at(np.linspace(100.0, 100.0 + span, 3000))
+    rows = rows_at(np.linspace(100.0, 100.0 + span, 20_000))
     blocks = forward_blocks(rows, count, length, maturity) if maturity < span / 4 else []
     for block in blocks:
         assert block.past.day.max() < block.start - maturity
@@ -34,7 +35,7 @@ def test_no_block_learns_from_a_label_that_was_not_known(
         assert block.rows.day.max() < block.end
     if blocks:
         assert blocks[-1].rows.day[-1] == rows.day[-1]
-        assert all(a.end == pytest.approx(b.start) for a, b in zip(blocks, blocks[1:], strict=False))
+        assert all(a.end == pytest.approx(b.start) for a, b in pairwise(blocks))
 
 
 def test_blocks_take_at_most_half_of_a_short_history() -> None:

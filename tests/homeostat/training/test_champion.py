@@ -6,14 +6,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from homeostat.contract.model import Contract
 from homeostat.errors import ModelError
 from homeostat.ports import ModelPackage
 from homeostat.training.backtest import Effort, forecast, forward_blocks
+from homeostat.training.bench import Bench
 from homeostat.training.calibration import logit
 from homeostat.training.champion import Champion, champion_margins, load_champion
 from homeostat.training.models import dump_model
 from homeostat.training.recipe import Recipe, fit
-from homeostat.training.rows import encode_rows
+from homeostat.training.rows import day_of, encode_rows
 
 FEATURES, CATEGORICAL = ("a", "b", "noise", "kind"), frozenset({"kind"})
 Frames = Callable[..., pl.DataFrame]
@@ -58,10 +60,11 @@ def test_a_block_across_the_end_of_its_training_has_both(champion: Champion, fra
 
 def test_a_package_comes_back_as_the_champion(champion: Champion) -> None:
     files = {**dump_model(champion.model), "recipe.json": champion.recipe.to_json()}
-    package = ModelPackage(files, params={"trained_until": champion.trained_until.isoformat()})
+    package = ModelPackage(files, params={"trained_until": champion.trained_until.isoformat(), "seed": "7"})
     loaded = load_champion(package, "1")
     assert loaded.trained_until == champion.trained_until
     assert loaded.recipe == champion.recipe
+    assert loaded.seed == 7
 
 
 @pytest.mark.parametrize("params", [{}, {"trained_until": "yesterday"}])
@@ -71,3 +74,17 @@ def test_a_package_that_does_not_say_what_it_was_trained_on_is_refused(
     files = {**dump_model(champion.model), "recipe.json": champion.recipe.to_json()}
     with pytest.raises(ModelError, match="trained_until"):
         load_champion(ModelPackage(files, params=params), "1")
+
+
+@pytest.mark.parametrize(("trained_days", "whole"), [(22.0, True), (29.0, False), (5.0, True)])
+def test_blocks_begin_where_the_training_ended_unless_that_leaves_too_little(
+    trained_days: float, whole: bool, champion: Champion, contract: Contract, frames: Frames
+) -> None:
+    frame = frames()
+    trained = frame.filter(pl.col("event_time") <= frame["event_time"][0] + timedelta(days=trained_days))
+    until = trained["event_time"][-1]
+    rows = encode_rows(frame, FEATURES, CATEGORICAL)
+    bench = Bench(contract, rows, replace(champion, trained_until=until), seed=1, model_seed=1)
+    assert len(bench.blocks) == 3
+    assert (bench.blocks[0].rows.day[0] > day_of(until)) == whole
+    assert bench.blocks[0].end - bench.blocks[0].start <= 3.0 + 1e-6

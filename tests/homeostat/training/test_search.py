@@ -22,7 +22,7 @@ Frames = Callable[..., pl.DataFrame]
 def champion_of(result: SearchResult) -> Champion:
     assert result.made is not None
     assert result.trained_until is not None
-    return Champion(result.made.model, result.made.recipe, result.trained_until, "1")
+    return Champion(result.made.model, result.made.recipe, result.trained_until, "1", result.model_seed)
 
 
 def until(frame: pl.DataFrame, day: float) -> pl.DataFrame:
@@ -65,8 +65,9 @@ def test_a_turned_concept_is_healed(contract: Contract, frames: Frames) -> None:
 
 def test_a_healthy_champion_is_left_alone(contract: Contract, frames: Frames) -> None:
     frame = frames(rows=6000, days=60)
+    sure = contract.model_copy(update={"training": contract.training.model_copy(update={"confidence": 0.999})})
     champion = champion_of(search(contract, until(frame, 45), None, seed=1))
-    result = search(contract, frame, champion, seed=2)
+    result = search(sure, frame, champion, seed=2)
     assert result.made is None
     assert result.receipt["chosen"] == "do nothing"
 
@@ -141,3 +142,9 @@ def test_weights_of_the_winner_cover_every_row(contract: Contract, frames: Frame
     assert result.made is not None
     assert result.made.weights.shape == (1500,)
     assert result.expected_loss_se > 0
+
+
+def test_a_refit_is_drawn_like_its_champion(contract: Contract, frames: Frames) -> None:
+    frame = frames()
+    champion = champion_of(search(contract, frame, None, seed=1))
+    assert search(contract, frame, champion, seed=2).receipt["model_seed"] == 1

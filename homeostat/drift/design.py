@@ -1,0 +1,119 @@
+"""Design effects: how much further than independent rows the training windows lay from one another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from homeostat.drift.tails import chi2_limit, chi2_tail, fisher_limit, fisher_tail
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The null distribution of a squared distance between a window and the reference, learnt from calm windows.
+
+    Rows of one hour or day share their weather, so windows of a calm stream differ by more than their row
+    counts explain. The default knows no windows and takes rows as independent.
+
+    Source: Rao and Scott (1984), doi:10.1214/aos/1176346391: divide by the mean design effect (first order), and
+    take Satterthwaite's degrees of freedom (second order). The F reference for few clusters is that of Thomas and
+    Rao (1987), "Small-sample comparisons of level and power for simple goodness-of-fit statistics under
+    cluster sampling", JASA 82.
+    """
+
+    between: float = 0.0  # variance from window to window beyond chance, in the unit of 1 / rows
+    rows: float = 0.0  # of a usual window
+    windows: float = 0.0  # in the reference, effective; 0: nothing is known
+    shape: float = 0.0  # degrees of freedom of the distance: 1 when windows differ in a single way
+    rest: float = 0.0  # degrees of freedom behind each of them in ``between``
+
+    @property
+    def effect(self) -> float:
+        """The variance of a usual window over that of as many independent rows, at least 1."""
+        return 1.0 + self.between * self.rows
+
+    def scale(self, reference_rows: float, live_rows: float) -> float:
+        """Return the variance of the difference of two means, per unit of variance of a row.
+
+        More rows than usual don't make a window less of its time; fewer count in proportion.
+        """
+        live = max(live_rows, 1.0)
+        chance = 1 / max(reference_rows, 1.0) + 1 / live
+        if self.windows == 0:
+            return chance
+        return chance + self.between * (max(1.0, self.rows / live) + 1 / self.windows)
+
+    def tail(self, ratio: float, degrees: float) -> float:
+        """Return the chance of a squared distance that is ``ratio`` times its mean, in ``degrees`` dimensions."""
+        if self.windows == 0 or degrees <= 0:
+            return chi2_tail(ratio * degrees, degrees)
+        shape = min(degrees, self.shape)
+        return fisher_tail(ratio, shape, shape * self.rest)
+
+    def limit(self, alpha: float, degrees: float) -> float:
+        """Return the ratio to its mean that a squared distance exceeds with chance ``alpha``."""
+        if self.windows == 0 or degrees <= 0:
+            return chi2_limit(alpha, degrees) / max(degrees, 1.0)
+        shape = min(degrees, self.shape)
+        return fisher_limit(alpha, shape, shape * self.rest)
+
+
+INDEPENDENT = Design()
+"""Rows without a clock, or too few windows of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Each training window against the rest of the training rows: arrays of shape (n_windows,)."""
+
+    squared: np.ndarray  # distance, in the unit that has mean ``degrees * chance`` for independent rows
+    degrees: np.ndarray
+    chance: np.ndarray  # 1 / rows of the window + 1 / rows of the rest
+    rows: np.ndarray  # effective
+    mass: np.ndarray  # weight of the window
+    points: np.ndarray  # (n_windows, n_dimensions): where the windows lie, scaled so that rows vary alike
+
+
+def estimate(seen: Distances, parts: int = 1) -> Design:
+    """Return the design that the training windows show.
+
+    The excess over chance is averaged over windows with their mass, so rows that hardly count in the reference
+    hardly count here. A window is held against the others alone: against a whole that it is part of it
+    would look too near.
+
+    Args:
+        seen: Distances of at least two windows, or of equal parts of windows.
+        parts: Parts a window; they are taken as independent of one another.
+
+    >>> near = np.array([[0.1], [-0.1], [0.1], [-0.1]])
+    >>> calm = Distances(np.full(4, 0.053), np.ones(4), np.full(4, 0.013), np.full(4, 100.0), np.ones(4), near)
+    >>> round(estimate(calm).effect, 1)
+    4.0
+    """
+    share = seen.mass / seen.mass.sum()
+    spread = np.sum(share**2)
+    others = (spread - share**2) / (1 - share) ** 2  # 1 / windows in the rest
+    excess = np.sum(share * (seen.squared - seen.degrees * seen.chance))
+    unit = np.sum(share * seen.degrees * (1 + others))
+    rest = 1 / spread - 1
+    return Design(
+        between=float(max(excess, 0.0) / unit) / parts if unit > 0 else 0.0,
+        rows=float(np.sum(share * seen.rows)) * parts,
+        windows=float(1 / spread) / parts,
+        shape=_shape(seen.points, share, rest),
+        rest=float(rest),
+    )
+
+
+def _shape(points: np.ndarray, share: np.ndarray, rest: float) -> float:
+    """Return Satterthwaite's degrees of freedom of the windows' covariance.
+
+    Squared eigenvalues of a covariance from few windows are too large on average; the correction is that of
+    Bai and Saranadasa (1996), "Effect of high dimension", Statistica Sinica 6.
+    """
+    centred = (points - share @ points) * np.sqrt(share)[:, None]
+    gram = centred @ centred.T
+    trace, squares = float(np.trace(gram)), float(np.sum(gram**2))
+    if trace <= 0 or rest <= 1:
+        return 1.0
+    unbiased = rest**2 / ((rest - 1) * (rest + 2)) * (squares - trace**2 / rest)
+    return float(max(1.0, trace**2 / unbiased)) if unbiased > 1e-3 * trace**2 else 1000.0  # capped by the dimensions

@@ -1,0 +1,163 @@
+"""Training rows cut into windows as long as the live ones, to see how far calm windows lie apart."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from homeostat.drift.bins import Bins, coarse
+from homeostat.drift.design import INDEPENDENT, Design, Distances, estimate
+from homeostat.drift.embedding import WIDTH, Embedder, EmbeddingReference
+from homeostat.drift.ks import MEAN_SQUARE, ks_test
+from homeostat.drift.psi import psi_test
+
+_MIN_WINDOWS = 4  # fewer say nothing about their spread
+_PARTS = 7  # of a window, when there are too few windows: days of a week
+_CHUNK = 16_384  # rows embedded at once
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWindows:
+    """Which window each training row belongs to."""
+
+    place: np.ndarray  # (n_rows,), -1 for rows left out
+    weights: np.ndarray  # (n_rows,)
+    parts: int  # how many of these make a live window
+
+    @property
+    def mass(self) -> np.ndarray:
+        """The weight of each window."""
+        return self.sums(self.weights)
+
+    @property
+    def squares(self) -> np.ndarray:
+        """The sum of squared weights of each window."""
+        return self.sums(self.weights**2)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of ``values``, shape (n_rows,), over each window."""
+        kept = self.place >= 0
+        return np.bincount(self.place[kept], weights=values[kept])
+
+    def counts(self, codes: np.ndarray, size: int) -> np.ndarray:
+        """Return the weight in each bin, shape (n_windows, size), from bin codes (n_rows,)."""
+        kept = self.place >= 0
+        flat = self.place[kept] * size + codes[kept]
+        return np.bincount(flat, weights=self.weights[kept], minlength=self.mass.size * size).reshape(-1, size)
+
+
+def cut(times: pl.Series, weights: np.ndarray, span: timedelta) -> TrainingWindows | None:
+    """Return windows of ``span`` that end with the last row, None where there are too few to compare.
+
+    Fewer than four windows are cut into sevenths, which are then taken as independent of one another: what
+    lasts longer than a seventh is underestimated. A window with less than half the usual rows is left out.
+
+    Args:
+        times: Event time of each row.
+        weights: Training weight of each row, shape (n_rows,); rows without weight belong to no window.
+        span: Of a live window.
+    """
+    for parts in (1, _PARTS):
+        windows = TrainingWindows(_places(times, weights, span / parts), weights, parts)
+        if int(windows.place.max(initial=-1)) + 1 >= _MIN_WINDOWS:
+            return windows
+    return None
+
+
+def column_designs(windows: TrainingWindows, column: Bins, codes: np.ndarray) -> tuple[Design, Design]:
+    """Return the designs of one column's index and of its Kolmogorov-Smirnov distance.
+
+    Args:
+        windows: Where the rows belong.
+        column: Its bins.
+        codes: Bin of each row, shape (n_rows,).
+    """
+    mass = windows.counts(codes, column.size)
+    rows, rest = _effective(windows)
+    live = mass * (rows / windows.mass)[:, None]
+    others = (mass.sum(axis=0) - mass) * (rest / (windows.mass.sum() - windows.mass))[:, None]
+    index = _index_design(windows, coarse(column, live), coarse(column, others))
+    if column.categorical:
+        return index, INDEPENDENT
+    return index, _gap_design(windows, live[:, :-1], others[:, :-1])
+
+
+def embedding_design(
+    windows: TrainingWindows, embedder: Embedder, codes: np.ndarray, reference: EmbeddingReference
+) -> Design:
+    """Return the design of the embedding distance.
+
+    Args:
+        windows: Where the rows belong.
+        embedder: The map of ``reference``.
+        codes: Bin codes of the features, shape (n_rows, n_features).
+        reference: Directions of unit variance.
+    """
+    if not reference.whitener:
+        return INDEPENDENT
+    mass, (rows, rest) = windows.mass, _effective(windows)
+    sums = np.zeros((mass.size, WIDTH))
+    for start in range(0, len(codes), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        place, mapped = windows.place[part], embedder.features(codes[part], reference.bandwidth)
+        member = (place == np.arange(mass.size)[:, None]) * windows.weights[part]
+        sums += member @ mapped
+    totals = sums @ np.asarray(reference.whitener).T
+    points = totals / mass[:, None]
+    gaps = points - (totals.sum(axis=0) - totals) / (mass.sum() - mass)[:, None]
+    degrees = np.full(mass.size, float(len(reference.whitener)))
+    seen = Distances(np.sum(gaps**2, axis=1), degrees, 1 / rows + 1 / rest, rows, mass, points)
+    return estimate(seen, windows.parts)
+
+
+def _places(times: pl.Series, weights: np.ndarray, span: timedelta) -> np.ndarray:
+    clock = times.dt.epoch("us").to_numpy()
+    back = (clock.max() - clock) // max(int(span / timedelta(microseconds=1)), 1)
+    place = np.full(back.size, -1)
+    used = weights > 0
+    found, place[used] = np.unique(back[used], return_inverse=True)
+    whole = TrainingWindows(place, weights, 1)
+    rows = whole.mass**2 / whole.squares
+    keep = rows >= np.median(rows) / 2
+    renumbered = np.where(keep, np.cumsum(keep) - 1, -1)
+    return np.asarray(np.where(place >= 0, renumbered[place], -1)) if found.size else place
+
+
+def _effective(windows: TrainingWindows) -> tuple[np.ndarray, np.ndarray]:
+    """Return Kish's effective rows of each window, and of all the others together."""
+    mass, squares = windows.mass, windows.squares
+    return mass**2 / squares, (mass.sum() - mass) ** 2 / (squares.sum() - squares)
+
+
+def _index_design(windows: TrainingWindows, live: np.ndarray, others: np.ndarray) -> Design:
+    tests = [psi_test(reference, window) for reference, window in zip(others, live, strict=True)]
+    rows = live.sum(axis=1)
+    shares = live / rows[:, None]
+    usual = windows.mass @ shares / windows.mass.sum()
+    seen = Distances(
+        squared=np.asarray([test.index for test in tests]),
+        degrees=np.asarray([float(test.degrees) for test in tests]),
+        chance=np.asarray([test.scale for test in tests]),
+        rows=rows,
+        mass=windows.mass,
+        points=shares[:, usual > 0] / np.sqrt(usual[usual > 0]),
+    )
+    return estimate(seen, windows.parts)
+
+
+def _gap_design(windows: TrainingWindows, live: np.ndarray, others: np.ndarray) -> Design:
+    rows, rest = live.sum(axis=1), others.sum(axis=1)
+    known = (rows > 0) & (rest > 0)
+    if np.count_nonzero(known) < _MIN_WINDOWS:
+        return INDEPENDENT
+    tests = [ks_test(reference, window) for reference, window in zip(others[known], live[known], strict=True)]
+    seen = Distances(
+        squared=np.asarray([test.distance**2 / MEAN_SQUARE for test in tests]),
+        degrees=np.ones(len(tests)),
+        chance=1 / rows[known] + 1 / rest[known],
+        rows=rows[known],
+        mass=windows.mass[known] * rows[known] / _effective(windows)[0][known],
+        points=np.cumsum(live[known], axis=1) / rows[known, None],
+    )
+    return estimate(seen, windows.parts)
