@@ -69,6 +69,9 @@ def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: Drif
     over all features, the prediction, the embedding and the performance, so a calm look raises any alarm
     with at most that chance. Size has floors of its own, else many rows would flag dust.
 
+    Chance is what windows of the training span do to one another, where the profile knows it; else what
+    independent rows would do.
+
     Args:
         counts: The window's rows on the champion's profile.
         blocks: Sums of the mature rows, one block per stretch of time.
@@ -147,5 +150,7 @@ def _worst_first(score: DriftScore) -> tuple[bool, float, str]:
 
 def _words(score: DriftScore, policy: DriftPolicy) -> str:
     name = "distance" if score.name == EMBEDDING else "PSI"
-    text = f"{score.name}: {name} {score.psi:.3f}, chance stays under {score.psi_limit:.3f}, floor {policy.min_psi:g}"
+    text = (
+        f"{score.name}: {name} {score.psi:.3f}, calm windows stay under {score.psi_limit:.3f}, floor {policy.min_psi:g}"
+    )
     return text if score.ks is None else f"{text}; KS {score.ks:.3f}"

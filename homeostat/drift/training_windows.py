@@ -101,8 +101,8 @@ def embedding_design(
     for start in range(0, len(codes), _CHUNK):
         part = slice(start, start + _CHUNK)
         place, mapped = windows.place[part], embedder.features(codes[part], reference.bandwidth)
-        member = (place == np.arange(mass.size)[:, None]) * windows.weights[part]
-        sums += member @ mapped
+        kept = place >= 0
+        np.add.at(sums, place[kept], mapped[kept] * windows.weights[part][kept, None])
     totals = sums @ np.asarray(reference.whitener).T
     points = totals / mass[:, None]
     gaps = points - (totals.sum(axis=0) - totals) / (mass.sum() - mass)[:, None]

@@ -29,6 +29,7 @@ from homeostat.training.study import Trial, run_study
 from homeostat.training.verdict import BASE_RATE, NOTHING, Candidate
 
 FINALISTS = 2  # recipes that go through the backtest on all rows: each costs a fit for each refit there
+MIN_LEAD = 0.002  # of the loss on thinned rows; a smaller lead is noise and not worth the fits
 REFITS = 3  # fits of a finalist over all blocks
 BACKTEST_SHARE = 2  # times search_rows: the most rows such a fit sees; rows of one day repeat one another
 
@@ -126,11 +127,11 @@ class Bench:
         return champion.recipe if linear else replace(champion.recipe, rounds=max(rounds, champion.recipe.rounds))
 
     def _finalists(self, champion: Champion | None, trials: list[Trial]) -> list[Recipe]:
-        """Return the recipe to beat and those that did better in the study; more fits would buy nothing."""
+        """Return the recipe to beat and those with a clear lead over it in the study."""
         incumbent = self._incumbent(champion)
-        places = [i for i, trial in enumerate(trials) if trial.recipe == incumbent]
-        ahead = trials[: places[0]] if places else trials
-        return [incumbent, *(trial.recipe for trial in ahead)][:FINALISTS]
+        bar = next((trial.loss for trial in trials if trial.recipe == incumbent), float("inf"))
+        ahead = [trial.recipe for trial in trials if trial.loss < bar * (1 - MIN_LEAD)]
+        return [incumbent, *ahead][:FINALISTS]
 
     def _nothing(self, champion: Champion | None, frame: pl.DataFrame) -> tuple[Candidate, str | None]:
         if champion is None:

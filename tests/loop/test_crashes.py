@@ -1,6 +1,6 @@
-"""A crash at every boundary of every step, at every look: nothing is lost, nothing is decided twice."""
+"""A crash at every boundary of every step: nothing is lost, nothing is decided twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import product
 
@@ -9,13 +9,14 @@ import pytest
 from homeostat.bootstrap import Loop, Stack, build_loop
 from homeostat.codec import decode
 from homeostat.contract.model import Contract
-from homeostat.flow import FLOW, topic_name
+from homeostat.flow import topic_name
 from homeostat.ports import NewMessage
 from homeostat.records import Outcome
 from homeostat.replay.recording import Recording
 
 POINTS = ("read", "handled", "published", "committed")
-BOUNDARIES = tuple(product((row.step for row in FLOW), POINTS))
+STREAMING = tuple(product(("ingest", "predict", "join", "detect"), POINTS))
+HEALING = tuple(product(("decide", "train", "judge", "promote"), ("handled", "published")))
 EVERY = timedelta(days=1)
 
 
@@ -39,16 +40,18 @@ def ticks(recording: Recording) -> Iterator[tuple[datetime, list[NewMessage]]]:
 
 def play(contract: Contract, stack: Stack, recording: Recording, *, crashing: bool) -> None:
     loop = build_loop(contract, stack, seed=1)
-    for now, messages in ticks(recording):
+    for look, (now, messages) in enumerate(ticks(recording)):
         stack.log.append(messages, now)
         if crashing:
-            loop = crash_everywhere(contract, stack, now)
+            # the healing steps at every look, for what they do is rare; the others take turns
+            turn = [STREAMING[(2 * look + i) % len(STREAMING)] for i in range(2)]
+            loop = crash_around(contract, stack, now, [*HEALING, *turn])
         loop.pace(now)
 
 
-def crash_everywhere(contract: Contract, stack: Stack, now: datetime) -> Loop:
-    """Run one look into a crash at each boundary in turn and return the loop of the last restart."""
-    for boundary in BOUNDARIES:
+def crash_around(contract: Contract, stack: Stack, now: datetime, boundaries: Sequence[tuple[str, str]]) -> Loop:
+    """Run one look into a crash at each of the boundaries in turn and return the loop of the last restart."""
+    for boundary in boundaries:
 
         def hook(step: str, point: str, boundary: tuple[str, str] = boundary) -> None:
             if (step, point) == boundary:
@@ -73,7 +76,7 @@ def decisions(stack: Stack) -> list[tuple[str, object]]:
     return [(entry.kind, entry.payload.get("reason")) for entry in stack.ledger.entries()]
 
 
-def test_a_crash_at_every_boundary_of_every_look_changes_nothing(
+def test_crashes_at_every_boundary_change_nothing(
     contract: Contract, make_stack: Callable[[str], Stack], make_stream: Callable[..., Recording]
 ) -> None:
     stream = make_stream(days=13, rows_a_day=150, change_day=7)

@@ -1,6 +1,8 @@
 """Simulations: how often calm windows alarm, and what is found. Bounds are Clopper-Pearson, so a test fails
 only when the stated level is excluded with 99.9 % confidence."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -119,3 +121,63 @@ def test_the_debiased_index_is_centred_on_nothing_at_any_row_count():
         excess = [score.psi / score.psi_limit for judgement in judgements for score in judgement.features]
         # the mean of chi-square with 16 degrees over its limit at 0.05 / 22 / 2, about 16 / 38
         assert 0.3 < np.mean(excess) < 0.55
+
+
+WEEK = timedelta(days=7)
+ROWS_A_DAY = 50
+
+
+def days(rng, count):
+    """Five columns whose days are alike within (a tenth of the variance) and remember the day before by half."""
+    level = np.empty((count + 20, 5))
+    level[0] = rng.standard_normal(5)
+    for day in range(1, len(level)):
+        level[day] = 0.5 * level[day - 1] + np.sqrt(0.75) * rng.standard_normal(5)
+    rows = np.sqrt(0.9) * rng.standard_normal((count * ROWS_A_DAY, 5))
+    return rows + np.sqrt(0.1) * np.repeat(level[20:], ROWS_A_DAY, axis=0)
+
+
+def columns_of(rows):
+    """The third column as categories, the second with few values; the score hangs on two of them."""
+    columns = list(rows.T.copy())
+    columns[1] = np.floor(2 * np.abs(columns[1]))
+    columns[2] = [f"c{v}" for v in np.clip(np.floor(1.5 * columns[2]), -4, 4).astype(int).tolist()]
+    return columns, 1 / (1 + np.exp(-rows[:, 0] - rows[:, 3]))
+
+
+def week_after(rng, weeks, shift=0.0, window=WEEK, policy=NO_FLOORS):
+    """Learn from some weeks, judge the third one after them."""
+    rows = days(rng, 7 * (weeks + 3))
+    rows[-7 * ROWS_A_DAY :, 0] += shift
+    trained = rows[: 7 * weeks * ROWS_A_DAY]
+    columns, scores = columns_of(trained)
+    names = [f"x{j}" for j in range(5)]
+    start = datetime(2030, 1, 1, tzinfo=UTC)
+    times = [start + timedelta(days=i / ROWS_A_DAY) for i in range(len(trained))]
+    frame = pl.DataFrame({**dict(zip(names, columns, strict=True)), "event_time": times})
+    profile = build_profile(frame, names, frozenset({"x2"}), scores, expected_loss=0.5, seed=1, window=window)
+    return judged(Counter(profile), *columns_of(rows[-7 * ROWS_A_DAY :]), policy)
+
+
+@pytest.mark.parametrize(("weeks", "trials"), [(8, 100), (16, 25)])
+def test_calm_weeks_whose_rows_share_their_day_alarm_no_more_often_than_the_level(weeks, trials):
+    rng = np.random.default_rng([5, weeks])
+    alarms = sum(week_after(rng, weeks).status is DriftStatus.DRIFTED for _ in range(trials))
+    assert lower_bound(alarms, trials) <= LEVEL
+
+
+def test_the_same_weeks_alarm_far_too_often_when_rows_are_taken_as_independent():
+    rng = np.random.default_rng(6)
+    assert sum(week_after(rng, 8, window=None).status is DriftStatus.DRIFTED for _ in range(15)) >= 10
+
+
+def test_a_lasting_shift_of_one_deviation_is_found_among_rows_that_share_their_day():
+    rng = np.random.default_rng(7)
+    found = [week_after(rng, 16, shift=1.0).features[0].drifted for _ in range(20)]
+    assert sum(found) >= 17
+
+
+def test_calm_weeks_are_healthy_under_the_default_policy_with_a_memory_of_days():
+    rng = np.random.default_rng(8)
+    policy = DriftPolicy(min_rows=100)
+    assert {week_after(rng, 8, policy=policy).status for _ in range(15)} == {DriftStatus.HEALTHY}

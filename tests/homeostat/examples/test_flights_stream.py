@@ -54,7 +54,7 @@ def test_the_rate_of_late_flights_is_a_quarter(flights: pl.DataFrame) -> None:
 
 def test_the_first_flight_is_the_one_of_the_table(flights: pl.DataFrame) -> None:
     first = one(flights, "2013-01-01-UA1545-EWR-IAH")  # 05:15 to 08:19 in Houston, eleven minutes late
-    assert first["event_time"] == datetime(2013, 1, 1, 9, 15, tzinfo=UTC)
+    assert first["event_time"] == datetime(2013, 1, 1, 8, 15, tzinfo=UTC)
     assert first["duration"] == 4 * 60 + 4
     assert first["label_time"] == datetime(2013, 1, 1, 14, 30, tzinfo=UTC)
     assert first["late"] == 0
@@ -86,7 +86,7 @@ def test_a_destination_without_a_listed_zone_is_on_the_clock_of_puerto_rico(flig
     assert 180 < unlisted["duration"].median() < 260  # about four hours of flight, in winter and in summer
 
 
-def test_only_the_two_flights_with_a_broken_wind_reading_break_the_contract(flights: pl.DataFrame) -> None:
+def test_only_the_flights_with_a_broken_wind_reading_break_the_contract(flights: pl.DataFrame) -> None:
     contract = load_contract(Path(homeostat.examples.flights.__file__).with_name("contract.yaml"))
     broken = pl.lit(value=False)
     for name, spec in contract.event.fields.items():
@@ -96,7 +96,7 @@ def test_only_the_two_flights_with_a_broken_wind_reading_break_the_contract(flig
             broken |= (pl.col(name) < spec.min).fill_null(value=False)
         if spec.max is not None:
             broken |= (pl.col(name) > spec.max).fill_null(value=False)
-    assert flights.filter(broken)["wind_speed"].round(0).to_list() == [1048.0, 1048.0]
+    assert flights.filter(broken)["wind_speed"].round(0).to_list() == [1048.0] * 32
 
 
 def test_the_recording_holds_messages_in_the_order_they_became_known(flights: pl.DataFrame) -> None:

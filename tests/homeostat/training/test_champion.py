@@ -76,9 +76,9 @@ def test_a_package_that_does_not_say_what_it_was_trained_on_is_refused(
         load_champion(ModelPackage(files, params=params), "1")
 
 
-@pytest.mark.parametrize(("trained_days", "whole"), [(22.0, True), (29.0, False), (5.0, True)])
+@pytest.mark.parametrize(("trained_days", "whole"), [(22.0, "unseen"), (29.0, "partly seen"), (5.0, "unseen")])
 def test_blocks_begin_where_the_training_ended_unless_that_leaves_too_little(
-    trained_days: float, whole: bool, champion: Champion, contract: Contract, frames: Frames
+    trained_days: float, whole: str, champion: Champion, contract: Contract, frames: Frames
 ) -> None:
     frame = frames()
     trained = frame.filter(pl.col("event_time") <= frame["event_time"][0] + timedelta(days=trained_days))
@@ -86,5 +86,5 @@ def test_blocks_begin_where_the_training_ended_unless_that_leaves_too_little(
     rows = encode_rows(frame, FEATURES, CATEGORICAL)
     bench = Bench(contract, rows, replace(champion, trained_until=until), seed=1, model_seed=1)
     assert len(bench.blocks) == 3
-    assert (bench.blocks[0].rows.day[0] > day_of(until)) == whole
+    assert (bench.blocks[0].rows.day[0] > day_of(until)) == (whole == "unseen")
     assert bench.blocks[0].end - bench.blocks[0].start <= 3.0 + 1e-6
