@@ -49,7 +49,8 @@ def demo(
     from homeostat.replay.demo import mlflow_command, run_demo
 
     contract = load_contract(folder / "contract.yaml")
-    run_demo(contract, load(), folder, seed=seed, metrics_port=metrics_port)
+    port = Settings().metrics_port if metrics_port is None else metrics_port
+    run_demo(contract, load(), folder, seed=seed, metrics_port=port)
     for name, value in (
         ("report", folder / "report.html"),
         ("figures", folder / "report.json"),

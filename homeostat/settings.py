@@ -13,5 +13,5 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path(".homeostat"), description="folder of the embedded stores")
     metrics_port: int | None = Field(
-        None, ge=0, le=65535, description="serve /metrics on loopback; 0 takes a free port"
+        default=None, ge=0, le=65535, description="serve /metrics on loopback; 0 takes a free port"
     )

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [p for top in ("homeostat", "services", "pipelines", "feature_store") for p in (ROOT / top).rglob("*.py")]
-EVERYTHING = [p for p in SOURCES + list((ROOT / "tests").rglob("*.py"))]
+EVERYTHING = [*SOURCES, *(ROOT / "tests").rglob("*.py")]
 
 
 def functions() -> list[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:

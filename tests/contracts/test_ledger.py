@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.adapters.sql import engine as sql_engine
 from homeostat.adapters.memory import MemoryLedger
+from homeostat.adapters.sql import engine as sql_engine
 from homeostat.adapters.sql.ledger import SqlLedger
 from homeostat.errors import LedgerError, TransientError
 from homeostat.ports import Ledger, LedgerEntry
