@@ -85,9 +85,10 @@ def check(file: Annotated[Path, typer.Argument(help="A contract.")], as_json: Js
 @app.command()
 def status(home: Home = None, as_json: Json = False) -> None:
     """Show who serves, where the healing case stands, and the last drift report."""
+    folder = _existing(home)
     from homeostat.inspection import status_of
 
-    found = status_of(_existing(home))
+    found = status_of(folder)
     if as_json:
         _print_json(found)
         return
@@ -104,9 +105,10 @@ def log(
     as_json: Json = False,
 ) -> None:
     """Show every decision with its reason, or verify that none was edited."""
+    folder = _existing(home)
     from homeostat.inspection import ledger_of
 
-    ledger = ledger_of(_existing(home))
+    ledger = ledger_of(folder)
     if verify:
         count = ledger.verify()
         if as_json:

@@ -209,7 +209,7 @@ def _append_batch(connection: sqlite3.Connection, topic: str, batch: Sequence[Ne
     start = (topic_id << _TOPIC_BITS) + offset
     connection.executemany(
         "INSERT INTO messages VALUES (?, ?, ?, ?)",
-        [(start + i, time, _text(tuple(new.headers.items())), new.value) for i, new in enumerate(batch)],
+        [(start + i, time, _text(tuple(dict(new.headers).items())), new.value) for i, new in enumerate(batch)],
     )
     connection.execute(
         "UPDATE topics SET next_offset = ?, last_time = ? WHERE topic_id = ?", (offset + len(batch), time, topic_id)

@@ -2,20 +2,18 @@
 
 ``frozen`` is the first champion, never replaced. ``monthly`` refits the first champion's recipe at the
 start of each calendar month (UTC) on every row whose label was mature by then. The refits run in a
-process of their own: they take no part in the loop and must not take its time.
+thread of their own (LightGBM lets go of the interpreter): they take no part in the loop and must not take its time.
 """
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from multiprocessing import get_context
 
 import numpy as np
 import polars as pl
 
 from homeostat.contract.model import Contract
 from homeostat.ports import OfflineFeatures
-from homeostat.replay.memory import peak_rss_mib
 from homeostat.training.models import dump_model, load_model
 from homeostat.training.recipe import Recipe, fit
 
@@ -30,10 +28,10 @@ class Baselines:
         self._contract = contract
         self._offline = offline
         self._seed = seed
-        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="baselines")
         self._recipe: Recipe | None = None
         self._frozen: Files = {}
-        self._refits: dict[datetime, Future[tuple[Files, float]]] = {}
+        self._refits: dict[datetime, Future[Files]] = {}
         self._month: tuple[int, int] | None = None
 
     def begin(self, champion: Files, now: datetime) -> None:
@@ -56,10 +54,6 @@ class Baselines:
         """How many refits the monthly baseline has made or begun."""
         return len(self._refits)
 
-    def peak_rss_mib(self) -> float:
-        """Return the most memory the refitting process held, waiting for refits under way."""
-        return max((refit.result()[1] for refit in self._refits.values()), default=0.0)
-
     def scores(self, frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores of frozen and monthly, shape (n,) each, for rows in event-time order."""
         frozen = load_model(self._frozen).score(frame)
@@ -68,16 +62,16 @@ class Baselines:
         for start, refit in sorted(self._refits.items()):
             rows = times >= np.datetime64(start.replace(tzinfo=None), "us")
             if rows.any():
-                monthly[rows] = load_model(refit.result()[0]).score(frame.filter(rows))
+                monthly[rows] = load_model(refit.result()).score(frame.filter(rows))
         self._pool.shutdown()
         return frozen, monthly
 
 
 def _refit(
     recipe: Recipe, frame: pl.DataFrame, features: tuple[str, ...], categorical: frozenset[str], seed: int
-) -> tuple[Files, float]:
+) -> Files:
     until = frame["event_time"].max()
     if not isinstance(until, datetime):
         raise TypeError(f"event_time is {type(until)}; expected datetime")
     model = fit(recipe, frame, features, categorical, until=until, seed=seed, threads=1)
-    return dump_model(model), peak_rss_mib()
+    return dump_model(model)

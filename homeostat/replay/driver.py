@@ -83,7 +83,7 @@ class Replay:
         started = perf_counter()
         every = self._contract.drift.every
         pace = replay_pace(every, self._fed_until)
-        end = self._recording.last + self._contract.label.maturity + every
+        end = self._recording.last + self._contract.label.maturity
         if self._ingestor:
             self._ingestor.ahead = self._feed
         now = self._feed()
@@ -109,8 +109,7 @@ class Replay:
         )
 
     def _peak_rss_mib(self) -> float:
-        others = self._baselines.peak_rss_mib() + (self._ingestor.peak_rss_mib if self._ingestor else 0.0)
-        return peak_rss_mib() + others
+        return peak_rss_mib() + (self._ingestor.peak_rss_mib if self._ingestor else 0.0)
 
     def _feed(self) -> datetime:
         """Append to the log what became known in the next batch and return its end."""

@@ -13,6 +13,7 @@ from homeostat.worker import Worker
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
 ROW = Row("ingest", ("raw_labels",), ("labels",), "ingestor")
 RAW, LABELS = topic_name("p", "raw_labels"), topic_name("p", "labels")
+LAST = T0 + timedelta(hours=2)  # when the last message of the log came
 
 
 class Crash(BaseException):
@@ -63,23 +64,29 @@ def published(log: MemoryLog) -> list[str]:
 def test_everything_is_handled_once_and_committed(log: MemoryLog) -> None:
     step = Echo()
     driven = worker(log, step)
-    assert driven.run_once(T0) == 3
-    assert driven.run_once(T0) == 0
+    assert driven.run_once(LAST) == 3
+    assert driven.run_once(LAST) == 0
     assert published(log) == step.handled == ["m0", "m1", "m2"]
     assert log.committed("ingest", RAW) == 3
+
+
+def test_nothing_is_read_from_after_the_clock(log: MemoryLog) -> None:
+    step = Echo()
+    assert worker(log, step).run_once(T0 + timedelta(hours=1)) == 2
+    assert step.handled == ["m0", "m1"]
 
 
 @pytest.mark.parametrize("point", ["read", "handled", "published", "committed"])
 def test_a_crash_at_any_point_loses_nothing(log: MemoryLog, point: str) -> None:
     with pytest.raises(Crash):
-        worker(log, Echo(), crash_at=point).run_once(T0)
-    worker(log, Echo()).run_once(T0)
+        worker(log, Echo(), crash_at=point).run_once(LAST)
+    worker(log, Echo()).run_once(LAST)
     assert set(published(log)) == {"m0", "m1", "m2"}
     assert log.committed("ingest", RAW) == 3
 
 
 def test_a_restart_folds_the_committed_tail_as_far_as_memory_reaches(log: MemoryLog) -> None:
-    worker(log, Echo()).run_once(T0)
+    worker(log, Echo()).run_once(LAST)
     step = Echo()
     worker(log, step).restore(T0 + timedelta(hours=2))
     assert step.restored == ["m1", "m2"]
@@ -89,7 +96,7 @@ def test_a_restart_folds_the_committed_tail_as_far_as_memory_reaches(log: Memory
 def test_bytes_that_are_no_record_go_to_the_dead_letters_with_their_reason(log: MemoryLog) -> None:
     row = Row("join", ("labels",), ("outcomes",), "joiner")
     log.append([NewMessage(LABELS, b"\xff not json", {"schema": "labels.v1"})], T0)
-    Worker(row, Echo(), log, MemoryTelemetry(), product="p", memory=timedelta(0)).run_once(T0)
+    Worker(row, Echo(), log, MemoryTelemetry(), product="p", memory=timedelta(0)).run_once(LAST)
     [message] = log.read(topic_name("p", "join_dead_letters"), 0, 10)
     letter = decode("join_dead_letters", message.value, message.headers)
     assert isinstance(letter, DeadLetter)
