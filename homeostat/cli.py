@@ -45,12 +45,15 @@ def demo(
     folder.mkdir(parents=True)
     shutil.copy(FLIGHTS, folder / "contract.yaml")
     out.print("loading a year of flights, Feast and MLflow ...")
-    from homeostat.examples.flights.stream import load
-    from homeostat.replay.demo import mlflow_command, run_demo
+    from homeostat.replay.ahead import IngestAhead
 
-    contract = load_contract(folder / "contract.yaml")
-    port = Settings().metrics_port if metrics_port is None else metrics_port
-    run_demo(contract, load(), folder, seed=seed, metrics_port=port)
+    with IngestAhead(folder / "contract.yaml", folder) as ingestor:
+        from homeostat.examples.flights.stream import load
+        from homeostat.replay.demo import mlflow_command, run_demo
+
+        contract = load_contract(folder / "contract.yaml")
+        port = Settings().metrics_port if metrics_port is None else metrics_port
+        run_demo(contract, load(), folder, ingestor, seed=seed, metrics_port=port)
     for name, value in (
         ("report", folder / "report.html"),
         ("figures", folder / "report.json"),

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from homeostat.bootstrap import embedded_ingestor
 from homeostat.contract.load import load_contract
 from homeostat.errors import HomeostatError
 from homeostat.flow import FLOW
@@ -112,6 +111,9 @@ class IngestAhead:
 
 
 def _serve(pipe: Connection, contract: Path, home: Path) -> None:
+    # Feast takes seconds to import: here, so that the parent can start this process before it imports the same
+    from homeostat.bootstrap import embedded_ingestor  # noqa: PLC0415
+
     worker = embedded_ingestor(load_contract(contract), home)
     while True:
         try:

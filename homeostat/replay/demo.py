@@ -14,7 +14,13 @@ from homeostat.replay.story import tell
 
 
 def run_demo(
-    contract: Contract, recording: Recording, home: Path, *, seed: int, metrics_port: int | None = None
+    contract: Contract,
+    recording: Recording,
+    home: Path,
+    ingestor: IngestAhead,
+    *,
+    seed: int,
+    metrics_port: int | None = None,
 ) -> None:
     """Play the recording below ``home`` and leave ``report.html`` and ``report.json`` there.
 
@@ -22,12 +28,12 @@ def run_demo(
         contract: What the recording's events and labels are held against.
         recording: The stream.
         home: A folder that holds nothing but ``contract.yaml``, for the embedded stores.
+        ingestor: Running on the stores below ``home``.
         seed: Of everything random.
         metrics_port: Serve ``/metrics`` on loopback meanwhile; 0 takes a free port.
     """
     options = ReplayOptions(seed=seed)
     with ExitStack() as running:
-        ingestor = running.enter_context(IngestAhead(home / "contract.yaml", home))
         replay = Replay(contract, recording, embedded_stack(contract, home), options, ingestor)
         view = running.enter_context(LiveView(contract.description or contract.product))
         if metrics_port is not None:

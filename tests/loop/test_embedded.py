@@ -14,6 +14,7 @@ import pytest
 from homeostat.bootstrap import embedded_stack, serve_metrics
 from homeostat.contract.load import load_contract
 from homeostat.metric_names import METRICS
+from homeostat.replay.ahead import IngestAhead
 from homeostat.replay.demo import run_demo
 from homeostat.replay.recording import Recording
 
@@ -25,7 +26,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, make_stream: Callable[..., Re
     folder = tmp_path_factory.mktemp("demo")
     shutil.copy(CONTRACT, folder / "contract.yaml")
     stream = make_stream(days=14, rows_a_day=300, change_day=8)
-    run_demo(load_contract(folder / "contract.yaml"), stream, folder, seed=1, metrics_port=0)
+    with IngestAhead(folder / "contract.yaml", folder) as ingestor:
+        run_demo(load_contract(folder / "contract.yaml"), stream, folder, ingestor, seed=1, metrics_port=0)
     return folder
 
 
