@@ -137,7 +137,7 @@ class DriftScore:
 
     name: str
     psi: float
-    psi_limit: float  # the value chance alone stays under, for these row counts
+    psi_limit: float  # the value calm windows stay under, for these row counts
     ks: float | None  # None for a categorical column
     ks_limit: float | None
     p_value: float

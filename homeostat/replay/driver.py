@@ -12,7 +12,6 @@ from homeostat.records import DriftScore
 from homeostat.replay.ahead import IngestAhead
 from homeostat.replay.baselines import Baselines
 from homeostat.replay.live import LiveView, Snapshot
-from homeostat.replay.memory import peak_rss_mib
 from homeostat.replay.recording import Recording
 from homeostat.tail import Tail
 
@@ -43,12 +42,11 @@ class Played:
     loop: Loop
     tail: Tail
     baselines: Baselines
-    served_from: datetime | None  # when the first champion began
     rows: int
     ended_at: datetime
     wall_s: float
     feed_s: float  # of it, putting the recording into the log
-    peak_rss_mib: float  # of all processes together
+    ingestor_rss_mib: float  # the most memory the ingestor's process held, 0 without one
     baseline_s: float  # of it, preparing the baselines' training rows
 
 
@@ -99,17 +97,13 @@ class Replay:
             self.loop,
             self.tail,
             self._baselines,
-            self._served_from,
             rows=self._fed[0],
             ended_at=now,
             wall_s=perf_counter() - started,
             feed_s=self._feed_s,
-            peak_rss_mib=self._peak_rss_mib(),
+            ingestor_rss_mib=self._ingestor.peak_rss_mib if self._ingestor else 0.0,
             baseline_s=self._baseline_s,
         )
-
-    def _peak_rss_mib(self) -> float:
-        return peak_rss_mib() + (self._ingestor.peak_rss_mib if self._ingestor else 0.0)
 
     def _feed(self) -> datetime:
         """Append to the log what became known in the next batch and return its end."""
@@ -159,5 +153,5 @@ class Replay:
 
 
 def ratio(score: DriftScore) -> float:
-    """Return the index as a multiple of what chance alone stays under; above 1 is more than chance."""
+    """Return the index as a multiple of what calm windows stay under; above 1 is more than chance."""
     return score.psi / score.psi_limit

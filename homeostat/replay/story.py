@@ -11,6 +11,7 @@ from homeostat.contract.model import Contract
 from homeostat.records import Action, DriftStatus, Promotion, RetrainRequest, TrainingRun
 from homeostat.replay.driver import Played, ReplayOptions, ratio
 from homeostat.replay.evaluation import Interval, by_week, paired_difference, quality
+from homeostat.replay.memory import peak_rss_mib
 from homeostat.replay.report_data import DriftMap, Kind, Moment, Receipt, ReportData
 from homeostat.tail import Tail, count, words
 
@@ -86,7 +87,7 @@ def summarise(played: Played, options: ReplayOptions, scored: Scored) -> dict[st
         "rows": played.rows,
         "scored_rows": len(scored.labels),
         "wall_s": round(played.wall_s, 2),
-        "peak_rss_mib": round(played.peak_rss_mib, 1),
+        "peak_rss_mib": round(peak_rss_mib() + played.ingestor_rss_mib, 1),
         "seed": options.seed,
         **models,
         **pairs,
