@@ -78,7 +78,10 @@ _RULES: Final[dict[type, tuple[Callable[[Any], Iterable[object]], Callable[[Any]
     ),
     Outcome: (lambda r: (r.event_time, r.label_time), lambda r: (r.label, r.score, *r.scores.values())),
     DriftReport: (lambda r: (r.at, r.window_start, r.window_end), _drift_numbers),
-    RetrainRequest: (lambda r: (r.requested_at, r.drift_since), _nothing),
+    RetrainRequest: (
+        lambda r: (r.requested_at, r.drift_since),
+        lambda r: _drift_numbers(r.report) if r.report else (),
+    ),
     TrainingRun: (lambda r: (r.finished_at,), lambda r: (r.cpu_s,)),
     CanaryVerdict: (lambda r: (r.at,), _nothing),
     Promotion: (lambda r: (r.at,), _nothing),

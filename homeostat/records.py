@@ -185,6 +185,7 @@ class RetrainRequest:
     drift_since: datetime | None  # start of the window in which the drift was seen
     champion: str | None
     seed: int
+    report: DriftReport | None = None  # the evidence itself: it is registered with what comes of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +248,7 @@ class Case:
     state: CaseState = CaseState.STABLE
     revision: int = 0
     request_id: str | None = None
-    report_id: str | None = None
+    report: DriftReport | None = None  # why it was opened, None on a cold start
     reason: str = ""
     since: datetime | None = None  # when this state was entered
     drift_since: datetime | None = None

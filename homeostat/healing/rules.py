@@ -30,7 +30,7 @@ class Decision:
 
     kind: Kind
     reason: str
-    report_id: str | None = None
+    report: DriftReport | None = None
     drift_since: datetime | None = None
 
 
@@ -110,7 +110,7 @@ def _open(contract: Contract, seen: Situation) -> Decision:
     if seen.champion is None or report is None:
         return Decision(Kind.OPEN, f"no champion, and {contract.training.cold_start_after} of labelled history")
     reason = f"drift in {seen.streak.drifted} reports in a row: {_why(report)}"
-    return Decision(Kind.OPEN, reason, report.report_id, seen.streak.since)
+    return Decision(Kind.OPEN, reason, report, seen.streak.since)
 
 
 def _why(report: DriftReport) -> str:

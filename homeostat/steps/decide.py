@@ -86,12 +86,12 @@ class DecideStep:
 
     def _opened(self, case: Case, decision: Decision, now: datetime) -> Case:
         per = self._contract.budget.per
-        cause = decision.report_id or "cold"
+        cause = decision.report.report_id if decision.report else "cold"
         opened = Case(
             state=CaseState.TRAINING,
             revision=case.revision,
             request_id=derived_id(self._contract.product, "case", cause, str(case.revision)),
-            report_id=decision.report_id,
+            report=decision.report,
             reason=decision.reason,
             since=now,
             drift_since=decision.drift_since,
@@ -119,25 +119,25 @@ class DecideStep:
         return RetrainRequest(
             request_id=request_id,
             requested_at=at,
-            report_id=case.report_id,
+            report_id=case.report.report_id if case.report else None,
             reason=case.reason,
             drift_since=case.drift_since,
             champion=champion,
             seed=int(derived_id(str(self._seed), request_id), 16) % 2**31,
+            report=case.report,
         )
 
     def _summary(self, case: Case) -> dict[str, Any]:
-        since = case.drift_since.isoformat() if case.drift_since else None
-        report = self._streak.latest
-        if report is None or report.report_id != case.report_id:
-            return {"report_id": case.report_id, "drift_since": since}
+        """Return what the ledger says of a case's evidence; a restarted process says the same."""
+        since, report = case.drift_since.isoformat() if case.drift_since else None, case.report
+        if report is None:
+            return {"report_id": None, "drift_since": since}
         return {
             "report_id": report.report_id,
             "drift_since": since,
             "rows": report.rows,
             "labelled_rows": labelled_rows(report),
             "drifted_features": [score.name for score in report.features if score.drifted],
-            "drifted_reports": self._streak.drifted,
             "loss": report.performance.loss if report.performance else None,
             "expected_loss": report.performance.expected_loss if report.performance else None,
         }

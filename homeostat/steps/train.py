@@ -22,6 +22,7 @@ from homeostat.training.package import model_mib, package_of
 from homeostat.training.search import SearchResult, search
 
 _TOPIC = "training_runs"
+REPORT_FILE = "drift_report.json"
 _TAG_CHARACTERS = 1000  # registries cut or refuse long tags
 
 
@@ -150,7 +151,10 @@ class TrainStep:
         )
         profile = replace(profile, expected_loss_se=result.expected_loss_se)
         tags = {"homeostat.report_id": request.report_id or "", "homeostat.reason": request.reason[:_TAG_CHARACTERS]}
-        return replace(package, files={**package.files, PROFILE_FILE: profile.to_bytes()}, tags=tags)
+        files = {**package.files, PROFILE_FILE: profile.to_bytes()}
+        if request.report is not None:
+            files[REPORT_FILE] = encode(request.report)[0]
+        return replace(package, files=files, tags=tags)
 
     def _noted(self, request: RetrainRequest) -> TrainingRun | None:
         path = self._file(request, "run")

@@ -13,7 +13,7 @@ from homeostat.adapters.memory import MemoryCases
 from homeostat.adapters.sql.cases import SqlCases
 from homeostat.errors import StaleCaseError
 from homeostat.ports import CaseStore
-from homeostat.records import Case, CaseState
+from homeostat.records import Case, CaseState, DriftReport, DriftStatus
 
 
 def url(folder: Path) -> str:
@@ -39,7 +39,7 @@ def test_a_saved_case_comes_back_whole_with_the_next_revision(cases: CaseStore, 
     case = Case(
         state=CaseState.CANARY,
         request_id="r1",
-        report_id="d1",
+        report=DriftReport("d1", at, at - timedelta(days=7), at, 900, DriftStatus.DRIFTED, "2", reasons=("PSI",)),
         reason="PSI 0.3 > 0.1 on «weight»",
         since=at,
         drift_since=at - timedelta(days=7),

@@ -38,6 +38,14 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 AT = datetime(2013, 3, 1, 12, 30, 0, 250_000, UTC)
 SCORE = DriftScore("distance", 0.31, 0.12, 0.2, 0.05, 1e-9, drifted=True)
 LETTER = DeadLetter("letter-1", "raw_events", "weight: -1 - expected at least 0", b'{"weight": -1}\xff', AT)
+REPORT = DriftReport(
+    *("r1", AT, AT - timedelta(days=7), AT, 6000, DriftStatus.DRIFTED, "3"),
+    features=(SCORE, replace(SCORE, name="carrier", ks=None, ks_limit=None)),
+    prediction=replace(SCORE, name="score"),
+    embedding=replace(SCORE, name="embedding"),
+    performance=Performance(5000, 0.52, 0.48, 0.001, 0.06, degraded=True),
+    reasons=("distance: psi 0.31 over 0.12",),
+)
 SAMPLES: tuple[Record, ...] = (
     RawEvent(b'{"event_id": "e1"}'),
     RawLabel(b'{"event_id": "e1", "late": 1}'),
@@ -48,15 +56,8 @@ SAMPLES: tuple[Record, ...] = (
         "p1", "e1", "N1", AT, AT, Arm.CHALLENGER, "4", 0.25, 0.1, 1.5, (1.5, "UA"), {"3": 0.2, "4": 0.25}, "slow"
     ),
     Outcome("e1", "N1", AT, None, None, Arm.CHAMPION, "3", 0.2, {"3": 0.2}),
-    DriftReport(
-        *("r1", AT, AT - timedelta(days=7), AT, 6000, DriftStatus.DRIFTED, "3"),
-        features=(SCORE, replace(SCORE, name="carrier", ks=None, ks_limit=None)),
-        prediction=replace(SCORE, name="score"),
-        embedding=replace(SCORE, name="embedding"),
-        performance=Performance(5000, 0.52, 0.48, 0.001, 0.06, degraded=True),
-        reasons=("distance: psi 0.31 over 0.12",),
-    ),
-    RetrainRequest("q1", AT, "r1", "drift confirmed twice", AT - timedelta(days=7), "3", 17),
+    REPORT,
+    RetrainRequest("q1", AT, "r1", "drift confirmed twice", AT - timedelta(days=7), "3", 17, REPORT),
     TrainingRun("t1", "q1", TrainingStatus.CANDIDATE, "4", "wins 3 of 3 blocks", 41.5, AT, {"blocks": [{"loss": 0.5}]}),
     CanaryVerdict("v1", "q1", AT, Action.PROMOTE, "4", "better on 3000 rows", {"rows": 3000, "mean": -0.004}),
     Promotion("m1", "q1", AT, Action.PROMOTE, "4", "4", "canary passed"),
@@ -124,6 +125,13 @@ def test_what_was_written_in_the_past_can_still_be_read(record: Record) -> None:
 @pytest.mark.parametrize("record", SAMPLES, ids=name_of)
 def test_what_is_written_has_not_changed_under_the_same_version(record: Record) -> None:
     assert encode(record)[0] == (GOLDEN / f"{name_of(record)}.v1.json").read_bytes()
+
+
+def test_a_request_written_before_it_carried_its_report_can_still_be_read() -> None:
+    value = (GOLDEN / "RetrainRequest.v1.without-report.json").read_bytes()
+    request = SAMPLES[8]
+    assert isinstance(request, RetrainRequest)
+    assert decode("retrain_requests", value, {"schema": "retrain_requests.v1"}) == replace(request, report=None)
 
 
 def test_every_kind_of_record_has_a_sample_and_a_topic_of_the_map() -> None:

@@ -30,7 +30,7 @@ def performance(rows: int) -> Performance:
 def test_a_confirmed_drift_opens_a_case(contract: Contract, seen: Situation, report: Report) -> None:
     decision = decide(contract, seen)
     assert decision.kind is Kind.OPEN
-    assert decision.report_id == report(2).report_id
+    assert decision.report == report(2)
     assert decision.drift_since == report(1).window_start
     assert "price moved" in decision.reason
 
@@ -91,7 +91,7 @@ def test_a_cold_start_waits_for_labelled_history(contract: Contract) -> None:
 
 def test_a_cold_start_rests_on_no_report(contract: Contract) -> None:
     decision = decide(contract, Situation(Case(), None, Streak(), NOW - 9 * DAY, NOW))
-    assert decision.report_id is None
+    assert decision.report is None
     assert decision.drift_since is None
 
 

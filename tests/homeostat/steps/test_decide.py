@@ -55,6 +55,7 @@ def test_a_confirmed_drift_becomes_a_retrain_request(world: World) -> None:
     request = opened(world.step())
     assert request.champion == "1"
     assert request.report_id == "r1"
+    assert request.report == report(1)
     assert request.drift_since == report(0).window_start
     assert world.cases.load().state is CaseState.TRAINING
     assert world.cases.load().request_id == request.request_id
@@ -64,7 +65,7 @@ def test_the_case_is_opened_in_the_ledger_with_what_was_seen(world: World) -> No
     opened(world.step())
     (entry,) = [e for e in world.ledger.entries() if e.kind == "case_opened"]
     assert entry.payload["rows"] == 2000
-    assert entry.payload["drifted_reports"] == 2
+    assert entry.payload["reason"].startswith("drift in 2 reports in a row")
 
 
 def test_a_request_is_published_once_however_often_the_time_passes(world: World) -> None:

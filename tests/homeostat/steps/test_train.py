@@ -8,13 +8,21 @@ import polars as pl
 import pytest
 
 from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
-from homeostat.codec import encode
+from homeostat.codec import decode, encode
 from homeostat.contract.model import Contract
 from homeostat.drift.profile import Profile
 from homeostat.errors import TransientError
 from homeostat.metric_names import TRAINING_CPU, TRAININGS
 from homeostat.ports import ModelPackage, ModelRegistry
-from homeostat.records import FeatureRow, Outcome, RetrainRequest, TrainingRun, TrainingStatus
+from homeostat.records import (
+    DriftReport,
+    DriftStatus,
+    FeatureRow,
+    Outcome,
+    RetrainRequest,
+    TrainingRun,
+    TrainingStatus,
+)
 from homeostat.steps.train import TrainStep
 from homeostat.training.models import load_model
 
@@ -84,6 +92,14 @@ def test_a_candidate_is_registered_with_everything_that_explains_it(contract: Co
     assert package.metrics.keys() == {"log_loss", "auc", "calibration_error", "loss_difference", "rows"}
     assert {"recipe", "seed", "trained_until", "data_span", "candidate"} <= package.params.keys()
     assert json.loads(package.files["receipt.json"]) == run.receipt
+
+
+def test_the_drift_report_that_caused_it_is_registered_with_the_model(contract: Contract, tmp_path: Path) -> None:
+    report = DriftReport("d1", NOW, START, NOW, 900, DriftStatus.DRIFTED, "1", reasons=("a moved",))
+    registry = MemoryRegistry()
+    run = run_of(step_of(contract, tmp_path, registry=registry), replace(REQUEST, report=report))
+    stored = registry.load(str(run.version)).files["drift_report.json"]
+    assert decode("drift_reports", stored, {"schema": "drift_reports.v1"}) == report
 
 
 def test_the_registered_model_scores_and_its_profile_promises_the_validation_loss(
