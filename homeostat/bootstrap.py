@@ -18,6 +18,7 @@ from homeostat.errors import HomeostatError
 from homeostat.flow import FLOW, Row, memory_span
 from homeostat.metric_names import COST_PER_1K
 from homeostat.ports import CaseStore, EventLog, Ledger, ModelRegistry, OfflineFeatures, OnlineFeatures, Telemetry
+from homeostat.steps.archive import ArchiveStep
 from homeostat.steps.decide import DecideStep
 from homeostat.steps.detect import DetectStep
 from homeostat.steps.ingest import IngestStep
@@ -43,9 +44,22 @@ class Stack:
     workdir: Path  # where an interrupted training finds its study again
 
 
+PRODUCTS = "products"
+
+
+def product_home(instance: Path, product: str) -> Path:
+    """Return the home folder of one product of a running instance."""
+    return instance / PRODUCTS / product
+
+
+def instance_of(home: Path) -> Path:
+    """Return the folder that the products of one instance share; a product by itself has its own."""
+    return home.parent.parent if home.parent.name == PRODUCTS else home
+
+
 def mlflow_uri(home: Path) -> str:
-    """Return the tracking URI of the embedded MLflow below a home folder."""
-    return f"sqlite:///{(home / 'mlflow.db').resolve()}"
+    """Return the tracking URI of the embedded MLflow of a product, the same for all products of an instance."""
+    return f"sqlite:///{(instance_of(home) / 'mlflow.db').resolve()}"
 
 
 def ledger_uri(home: Path) -> str:
@@ -62,7 +76,7 @@ def embedded_stack(contract: Contract, home: Path, telemetry: Telemetry | None =
         log=SqliteLog(home / "log.db"),
         online=FeastOnlineFeatures(contract, home / "feast"),
         offline=FeastOfflineFeatures(contract, home / "feast"),
-        registry=MlflowRegistry(mlflow_uri(home), home / "artifacts", contract.product),
+        registry=MlflowRegistry(mlflow_uri(home), instance_of(home) / "artifacts" / contract.product, contract.product),
         cases=SqlCases(ledger_uri(home), contract.product),
         ledger=SqlLedger(ledger_uri(home), contract.product),
         telemetry=telemetry or PrometheusTelemetry(),
@@ -79,9 +93,10 @@ def build_steps(contract: Contract, stack: Stack, seed: int) -> dict[str, Callab
     """Return how to make each step of the flow on a stack, so that a process makes only its own."""
     c, s, t = contract, stack, stack.telemetry
     return {
-        "ingest": lambda: IngestStep(c, s.online, s.offline, t),
+        "ingest": lambda: IngestStep(c, s.online, t),
         "predict": lambda: PredictStep(c, s.registry, s.online, t),
-        "join": lambda: JoinStep(c, s.offline, t),
+        "join": lambda: JoinStep(c, t),
+        "archive": lambda: ArchiveStep(s.offline),
         "detect": lambda: DetectStep(c, s.registry, t),
         "decide": lambda: DecideStep(c, s.registry, s.cases, s.ledger, t, seed),
         "train": lambda: TrainStep(c, s.registry, s.offline, t, s.workdir),
@@ -162,8 +177,7 @@ def build_loop(
 def embedded_ingestor(contract: Contract, home: Path) -> Worker:
     """Return the ingest worker alone on the embedded stores below ``home``."""
     telemetry = PrometheusTelemetry()
-    online, offline = FeastOnlineFeatures(contract, home / "feast"), FeastOfflineFeatures(contract, home / "feast")
-    step = IngestStep(contract, online, offline, telemetry)
+    step = IngestStep(contract, FeastOnlineFeatures(contract, home / "feast"), telemetry)
     return _worker(FLOW[0], step, contract, SqliteLog(home / "log.db"), telemetry)
 
 

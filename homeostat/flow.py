@@ -25,6 +25,7 @@ FLOW: tuple[Row, ...] = (
     Row("ingest", ("raw_events", "raw_labels"), ("features", "labels"), "ingestor"),
     Row("predict", ("features",), ("predictions",), "predictor"),
     Row("join", ("predictions", "labels"), ("outcomes",), "joiner"),
+    Row("archive", ("features", "outcomes"), (), "joiner", paced=True),
     Row("detect", ("predictions", "outcomes"), ("drift_reports",), "detector", paced=True),
     Row("decide", ("drift_reports",), ("retrain_requests",), "healer", paced=True),
     Row("train", ("retrain_requests",), ("training_runs",), "trainer"),

@@ -114,6 +114,7 @@ class Prediction:
     values: tuple[Scalar, ...]
     scores: dict[str, float] = field(default_factory=dict)  # by version, every model that scored the row
     fallback: str | None = None  # why the champion answered for the challenger
+    on_request: bool = False  # asked for by itself, not made for an event: no feature row has these values
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class Outcome:
     version: str | None
     score: float | None
     scores: dict[str, float] = field(default_factory=dict)
+    values: tuple[Scalar, ...] = ()  # of a prediction on request: what it rested on
 
 
 @dataclass(frozen=True, slots=True)

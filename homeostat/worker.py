@@ -13,6 +13,7 @@ from homeostat.ports import EventLog, Message, NewMessage, Telemetry
 from homeostat.records import DeadLetter, Record, derived_id
 
 BATCH_ROWS = 5_000  # messages of a topic in one poll: some 5 MB in memory
+MOST_BATCHES = 100  # in one call: a producer that is faster than the step must not keep the tick away for ever
 Hook = Callable[[str, str], None]
 
 
@@ -101,36 +102,53 @@ class Worker:
                 offset += len(messages)
 
     def run_once(self, now: datetime) -> int:
-        """Handle what has come since the last call and return how many messages that was."""
+        """Handle what has come since the last call, tick, and return how many messages that was."""
         started, cpu_started = perf_counter(), thread_time()
+        before = sum(self._positions.values())
+        for left in reversed(range(MOST_BATCHES)):
+            if not self._run_batch(now, last=left == 0):
+                break
+        self.wall_s += perf_counter() - started
+        cpu_s = thread_time() - cpu_started
+        self.cpu_s += cpu_s
+        self._telemetry.count(STEP_CPU, cpu_s, product=self._product, step=self.row.step)
+        return sum(self._positions.values()) - before
+
+    def _run_batch(self, now: datetime, *, last: bool) -> bool:
+        """Handle one batch and return whether there may be more; the step ticks behind the last one alone.
+
+        What a step says of the world has to rest on all that has come.
+        """
+        records, out, positions = self._take(now)
+        more = not last and any(end - self._positions[topic] == BATCH_ROWS for topic, end in positions.items())
+        self._hook(self.row.step, "read")
+        if records:
+            out += self._step.handle(records, now)
+        if not more:
+            out += self._step.tick(now)
+        self._hook(self.row.step, "handled")
+        self._publish(out, now)
+        self._hook(self.row.step, "published")
+        if positions != self._positions:
+            self._log.commit(self.row.step, {self._name(t): offset for t, offset in positions.items()})
+            self._positions = positions
+        self._hook(self.row.step, "committed")
+        return more
+
+    def _take(self, now: datetime) -> tuple[list[Record], list[Record], dict[str, int]]:
+        """Return the next batch's records, dead letters for what can't be read, and the positions behind it."""
         records: list[Record] = []
-        out: list[Record] = []
+        bad: list[Record] = []
         positions = dict(self._positions)
         for topic in self.row.consumes:
             messages = self._log.read(self._name(topic), positions[topic], BATCH_ROWS)
             if messages and messages[-1].time > now:  # another process may be ahead of this one's clock
                 messages = [message for message in messages if message.time <= now]
-            good, bad = self._decode(topic, messages, now)
+            good, letters = self._decode(topic, messages, now)
             records += good
-            out += bad
+            bad += letters
             positions[topic] += len(messages)
-        self._hook(self.row.step, "read")
-        if records:
-            out += self._step.handle(records, now)
-        out += self._step.tick(now)
-        self._hook(self.row.step, "handled")
-        self._publish(out, now)
-        self._hook(self.row.step, "published")
-        moved = sum(positions.values()) - sum(self._positions.values())
-        if moved:
-            self._log.commit(self.row.step, {self._name(t): offset for t, offset in positions.items()})
-            self._positions = positions
-        self._hook(self.row.step, "committed")
-        self.wall_s += perf_counter() - started
-        cpu_s = thread_time() - cpu_started
-        self.cpu_s += cpu_s
-        self._telemetry.count(STEP_CPU, cpu_s, product=self._product, step=self.row.step)
-        return moved
+        return records, bad, positions
 
     def _publish(self, out: Sequence[Record], now: datetime) -> None:
         messages = []

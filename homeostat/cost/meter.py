@@ -9,6 +9,7 @@ PART_OF = {
     "ingest": "serving",
     "predict": "serving",
     "join": "serving",
+    "archive": "training",
     "detect": "monitoring",
     "decide": "monitoring",
     "judge": "monitoring",

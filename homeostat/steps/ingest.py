@@ -10,7 +10,7 @@ from homeostat.errors import InvalidRecordError
 from homeostat.features.builder import FeatureBuilder
 from homeostat.features.parsing import EventParser, LabelParser, ParsedEvent, ParsedLabel
 from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
-from homeostat.ports import OfflineFeatures, OnlineFeatures, Telemetry
+from homeostat.ports import OnlineFeatures, Telemetry
 from homeostat.records import DeadLetter, FeatureRow, Label, RawEvent, RawLabel, Record, derived_id
 
 CLOCK_SLACK: Final = timedelta(minutes=1)  # clocks of producers may be this far ahead of ours
@@ -35,15 +35,12 @@ class _Batch:
 
 
 class IngestStep:
-    """Turns raw events and labels into feature rows and labels, and stores the rows online and offline."""
+    """Turns raw events and labels into feature rows and labels, and stores the last row of each entity online."""
 
-    def __init__(
-        self, contract: Contract, online: OnlineFeatures, offline: OfflineFeatures, telemetry: Telemetry
-    ) -> None:
+    def __init__(self, contract: Contract, online: OnlineFeatures, telemetry: Telemetry) -> None:
         self._product = contract.product
         self._lateness = contract.event.allowed_lateness
         self._online = online
-        self._offline = offline
         self._telemetry = telemetry
         self._event_parser = EventParser(contract)
         self._label_parser = LabelParser(contract)
@@ -59,7 +56,6 @@ class IngestStep:
         self._note_entities(batch.events)
         if rows:
             self._online.write([row for row in rows if self._is_newest(row)])
-            self._offline.write_features(rows)
         self._newest = batch.newest  # not before: a batch repeated after a failed write is judged as it was
         self._telemetry.count(EVENTS, len(rows), product=self._product)
         for letter in batch.letters:

@@ -7,7 +7,7 @@ from datetime import datetime
 from homeostat.codec import encode
 from homeostat.contract.model import Contract
 from homeostat.metric_names import LABEL_MATURITY, LABELS
-from homeostat.ports import OfflineFeatures, Telemetry
+from homeostat.ports import Telemetry
 from homeostat.records import DeadLetter, Label, Outcome, Prediction, Record, derived_id
 
 
@@ -19,11 +19,10 @@ class JoinStep:
     ``event_time + label.maturity``; by then a label has come or never will.
     """
 
-    def __init__(self, contract: Contract, offline: OfflineFeatures, telemetry: Telemetry) -> None:
-        """Take the contract for its maturity limit and the store that keeps outcomes for training."""
+    def __init__(self, contract: Contract, telemetry: Telemetry) -> None:
+        """Take the contract for its maturity limit."""
         self._product = contract.product
         self._maturity = contract.label.maturity
-        self._offline = offline
         self._telemetry = telemetry
         self._pending: dict[str, Prediction] = {}
         self._labels: dict[str, Label] = {}
@@ -51,7 +50,6 @@ class JoinStep:
         mature.sort(key=lambda p: (p.event_time, p.event_id))
         outcomes = [self._release(prediction) for prediction in mature]
         if outcomes:
-            self._offline.write_outcomes(outcomes)
             labelled = sum(outcome.label is not None for outcome in outcomes)
             self._telemetry.gauge(LABEL_MATURITY, labelled / len(outcomes), product=self._product)
             self._count("never", len(outcomes) - labelled)
@@ -79,6 +77,7 @@ class JoinStep:
             version=prediction.version,
             score=prediction.score,
             scores=prediction.scores,
+            values=prediction.values if prediction.on_request else (),
         )
 
     def _orphans(self, limit: datetime, now: datetime) -> list[DeadLetter]:

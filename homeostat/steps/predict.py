@@ -1,6 +1,6 @@
 """Scores each event before its outcome is known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
@@ -9,13 +9,23 @@ import polars as pl
 
 from homeostat.canary.routing import arm_of, propensity
 from homeostat.contract.model import Contract
-from homeostat.errors import ModelError
+from homeostat.errors import InvalidRecordError, ModelError
 from homeostat.metric_names import FALLBACKS, LATENCY, PREDICTIONS, SLA_ATTAINMENT
 from homeostat.ports import Aliases, ModelRegistry, OnlineFeatures, OnlineRow, Telemetry
 from homeostat.records import Arm, FeatureRow, Prediction, Record, Scalar, derived_id
 from homeostat.training.models import ScoringModel, load_model
 
 Values = tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question about an entity as it is now, without an event of its own; ``given`` features win over stored ones."""
+
+    event_id: str  # what its label will name
+    entity_id: str
+    event_time: datetime
+    given: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +78,20 @@ class PredictStep:
         started = perf_counter()
         stored = self._online.read([row.entity_id for row in rows])
         values = [_as_of(row, online) for row, online in zip(rows, stored, strict=True)]
-        scored = self._score(values)
-        scored = replace(scored, latency_ms=(perf_counter() - started) * 1000)
-        predictions = self._predictions(rows, values, scored, now)
-        self._measure(predictions, scored.latency_ms)
-        return list(predictions)
+        return list(self._predicted(rows, values, now, started))
+
+    def answer(self, queries: Sequence[Query], now: datetime) -> list[Prediction | InvalidRecordError]:
+        """Score entities by their stored features; a query that lacks a feature gets the error in its place.
+
+        The caller publishes the predictions: they have to be in the log before anybody acts on them.
+        """
+        started = perf_counter()
+        stored = self._online.read([query.entity_id for query in queries])
+        found = [self._looked_up(query, row) for query, row in zip(queries, stored, strict=True)]
+        asked = [(q, v) for q, v in zip(queries, found, strict=True) if not isinstance(v, InvalidRecordError)]
+        rows, values = [query for query, _ in asked], [v for _, v in asked]
+        predictions = iter(self._predicted(rows, values, now, started) if asked else [])
+        return [v if isinstance(v, InvalidRecordError) else replace(next(predictions), on_request=True) for v in found]
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
         """Need no memory: what serves is in the registry."""
@@ -80,6 +99,25 @@ class PredictStep:
     def tick(self, now: datetime) -> list[Record]:  # noqa: ARG002 - the worker's shape
         """Have nothing to do as time passes."""
         return []
+
+    def _looked_up(self, query: Query, stored: OnlineRow | None) -> Values | InvalidRecordError:
+        names = self._contract.feature_names
+        if stored is None and (missing := [name for name in names if name not in query.given]):
+            return InvalidRecordError(
+                f"entity '{query.entity_id}' has no stored features, and {', '.join(missing)} "
+                "are not given: send an event of it first, or give them with the request"
+            )
+        values = stored.values if stored else (None,) * len(names)
+        return tuple(query.given.get(name, value) for name, value in zip(names, values, strict=True))
+
+    def _predicted(
+        self, rows: Sequence[FeatureRow | Query], values: list[Values], now: datetime, started: float
+    ) -> list[Prediction]:
+        scored = self._score(values)
+        scored = replace(scored, latency_ms=(perf_counter() - started) * 1000)
+        predictions = self._predictions(rows, values, scored, now)
+        self._measure(predictions, scored.latency_ms)
+        return predictions
 
     def _score(self, values: list[Values]) -> _Scored:
         aliases = self._registry.aliases()
@@ -102,7 +140,7 @@ class PredictStep:
         return self._models[version]
 
     def _predictions(
-        self, rows: Sequence[FeatureRow], values: Sequence[Values], scored: _Scored, now: datetime
+        self, rows: Sequence[FeatureRow | Query], values: Sequence[Values], scored: _Scored, now: datetime
     ) -> list[Prediction]:
         challenger, share = scored.aliases.challenger, self._contract.canary.share
         answers = {arm: scored.serving(arm) for arm in (Arm.CHAMPION, Arm.CHALLENGER)}

@@ -8,7 +8,7 @@ from homeostat.codec import decode
 from homeostat.flow import Row, topic_name
 from homeostat.ports import NewMessage
 from homeostat.records import DeadLetter, Label, RawLabel, Record
-from homeostat.worker import Worker
+from homeostat.worker import BATCH_ROWS, Worker
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
 ROW = Row("ingest", ("raw_labels",), ("labels",), "ingestor")
@@ -102,3 +102,17 @@ def test_bytes_that_are_no_record_go_to_the_dead_letters_with_their_reason(log: 
     assert isinstance(letter, DeadLetter)
     assert letter.value == b"\xff not json"
     assert letter.reason
+
+
+def test_a_backlog_is_worked_off_before_the_step_says_anything_of_the_world() -> None:
+    class Looking(Echo):
+        looks: list[int]
+
+        def tick(self, now: datetime) -> list[Record]:
+            self.looks = [*getattr(self, "looks", []), len(self.handled)]
+            return []
+
+    log, step = MemoryLog(), Looking()
+    log.append([NewMessage(RAW, f"m{i}".encode()) for i in range(2 * BATCH_ROWS + 1)], T0)
+    assert worker(log, step).run_once(LAST) == 2 * BATCH_ROWS + 1
+    assert step.looks == [2 * BATCH_ROWS + 1]

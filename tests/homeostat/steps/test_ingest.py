@@ -17,23 +17,18 @@ START = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 class FakeStores:
-    """Both feature stores and the telemetry, on one list each."""
+    """The online store and the telemetry, on one dictionary each."""
 
     def __init__(self) -> None:
         self.online: dict[str, FeatureRow] = {}
-        self.offline: dict[str, FeatureRow] = {}
         self.counts: dict[tuple[str, ...], float] = {}
         self.gauges: dict[str, float] = {}
         self.broken = False
 
     def write(self, rows: Sequence[FeatureRow]) -> None:
-        self.online.update((row.entity_id, row) for row in sorted(rows, key=lambda row: row.event_time))
-
-    def write_features(self, rows: Sequence[FeatureRow]) -> None:
         if self.broken:
             raise TransientError("the disk is full")
-        for row in rows:
-            self.offline.setdefault(row.event_id, row)
+        self.online.update((row.entity_id, row) for row in sorted(rows, key=lambda row: row.event_time))
 
     def count(self, name: str, value: float = 1.0, **labels: str) -> None:
         key = (name, *labels.values())
@@ -69,7 +64,7 @@ def stores() -> FakeStores:
 
 @pytest.fixture
 def step(contract: Contract, stores: FakeStores) -> IngestStep:
-    return IngestStep(contract, stores, stores, stores)  # type: ignore[arg-type]
+    return IngestStep(contract, stores, stores)  # type: ignore[arg-type]
 
 
 def at(minutes: float) -> datetime:
@@ -101,14 +96,13 @@ def test_rows_and_labels_go_out_and_rows_are_stored(step: IngestStep, stores: Fa
     ]
     assert only(Label, out) == [Label("a", at(5), 1.0)]
     assert len(out) == 3
-    assert stores.offline == {row.event_id: row for row in only(FeatureRow, out)}
+    assert list(stores.online.values()) == only(FeatureRow, out)
 
 
-def test_the_rows_that_go_out_are_those_in_both_stores(step: IngestStep, stores: FakeStores) -> None:
+def test_the_rows_that_go_out_are_those_in_the_store(step: IngestStep, stores: FakeStores) -> None:
     out = step.handle([event(f"e{i}", i, f"line{i}") for i in range(20)], at(20))
     rows = only(FeatureRow, out)
     assert sorted(stores.online.values(), key=lambda row: row.event_time) == rows
-    assert list(stores.offline.values()) == rows
 
 
 def test_a_label_of_an_unknown_event_goes_out_all_the_same(step: IngestStep) -> None:
@@ -140,7 +134,7 @@ def test_an_event_too_far_behind_the_newest_is_quarantined(step: IngestStep, sto
     assert reasons(out) == [
         "too late: 3660 s behind the newest event time 2024-03-01T01:40:00+00:00, allowed are 3600 s"
     ]
-    assert "late" not in stores.offline
+    assert stores.online["red"].event_id == "new"
 
 
 def test_a_time_ahead_of_the_clock_is_quarantined_and_moves_nothing(step: IngestStep) -> None:
@@ -152,12 +146,11 @@ def test_a_time_ahead_of_the_clock_is_quarantined_and_moves_nothing(step: Ingest
     assert [row.event_id for row in only(FeatureRow, out)] == ["b", "c"]
 
 
-def test_a_repeated_event_gives_the_same_row_again_however_late(step: IngestStep, stores: FakeStores) -> None:
+def test_a_repeated_event_gives_the_same_row_again_however_late(step: IngestStep) -> None:
     (row,) = step.handle([event("a", 0)], at(0))
     step.handle([event("b", 100), label("a", 5)], at(100))
     respelled = RawEvent(json.dumps({**json.loads(event("a", 0).value), "extra": 1}, indent=1).encode())
     assert step.handle([respelled], at(101)) == [row]
-    assert stores.offline["a"] == row
 
 
 def test_a_known_event_id_with_other_content_is_quarantined(step: IngestStep) -> None:
@@ -173,9 +166,9 @@ def test_a_known_event_id_with_other_content_is_quarantined(step: IngestStep) ->
 def test_a_late_or_repeated_event_does_not_replace_a_newer_row_online(step: IngestStep, stores: FakeStores) -> None:
     step.handle([event("a", 0)], at(0))
     step.handle([event("b", 20)], at(20))
-    step.handle([event("a", 0), event("late", 10)], at(21))
+    out = step.handle([event("a", 0), event("late", 10)], at(21))
     assert stores.online["red"].event_id == "b"
-    assert set(stores.offline) == {"a", "b", "late"}
+    assert [row.event_id for row in only(FeatureRow, out)] == ["a", "late"]
 
 
 def test_a_batch_may_span_more_time_than_memory_does(step: IngestStep, stores: FakeStores) -> None:
@@ -193,9 +186,9 @@ def test_a_batch_repeated_after_a_failed_write_comes_out_the_same(
     stores.broken = False
     assert stores.counts == {}
     other = FakeStores()
-    expected = IngestStep(contract, other, other, other).handle(batch, at(90))  # type: ignore[arg-type]
+    expected = IngestStep(contract, other, other).handle(batch, at(90))  # type: ignore[arg-type]
     assert step.handle(batch, at(90)) == expected
-    assert (stores.online, stores.offline) == (other.online, other.offline)
+    assert stores.online == other.online
 
 
 def test_events_quarantined_rows_and_freshness_are_measured(step: IngestStep, stores: FakeStores) -> None:
@@ -216,7 +209,7 @@ def test_before_the_first_event_there_is_no_freshness(step: IngestStep, stores: 
 
 def test_restoring_writes_and_counts_nothing(step: IngestStep, stores: FakeStores) -> None:
     step.restore([event("a", 0), label("a", 1), RawEvent(b"?")], at(5))
-    assert (stores.online, stores.offline, stores.counts) == ({}, {}, {})
+    assert (stores.online, stores.counts) == ({}, {})
 
 
 Times = list[tuple[int, str, int | None]]
@@ -240,7 +233,7 @@ def test_a_restarted_step_goes_on_like_one_that_never_stopped(
     records = [record for _, record in sorted(stream, key=lambda timed: timed[0])]
     cut = data.draw(st.integers(0, len(records)))
     end = at(minutes + 200)
-    make: Callable[[], IngestStep] = lambda: IngestStep(contract, *[FakeStores()] * 3)  # type: ignore[arg-type]  # noqa: E731
+    make: Callable[[], IngestStep] = lambda: IngestStep(contract, *[FakeStores()] * 2)  # type: ignore[arg-type]  # noqa: E731
     steady, restarted = make(), make()
     steady.handle(records[:cut], end)
     for kind in (RawEvent, RawLabel):  # a worker restores topic by topic

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.adapters.memory import MemoryTelemetry
-from homeostat.adapters.memory_features import MemoryOfflineFeatures
 from homeostat.contract.model import Contract
 from homeostat.metric_names import LABELS
 from homeostat.records import Arm, DeadLetter, Label, Outcome, Prediction
@@ -36,7 +35,7 @@ def telemetry() -> MemoryTelemetry:
 
 @pytest.fixture
 def step(telemetry: MemoryTelemetry) -> JoinStep:
-    return JoinStep(CONTRACT, MemoryOfflineFeatures(CONTRACT), telemetry)
+    return JoinStep(CONTRACT, telemetry)
 
 
 def test_nothing_is_released_before_the_label_is_mature(step: JoinStep) -> None:
@@ -98,7 +97,7 @@ def test_an_orphan_keeps_bytes_that_can_be_read_again(step: JoinStep) -> None:
 )
 def test_a_restart_loses_and_invents_nothing(rows: list[tuple[int, float]], cut: int) -> None:
     records = [r for i, hour in rows for r in (prediction(str(i), hour), label(str(i), hour + 1))]
-    steps = [JoinStep(CONTRACT, MemoryOfflineFeatures(CONTRACT), MemoryTelemetry()) for _ in range(3)]
+    steps = [JoinStep(CONTRACT, MemoryTelemetry()) for _ in range(3)]
     steps[0].handle(records, T0)
     steps[1].handle(records[:cut], T0)
     steps[2].restore(records[:cut], T0)

@@ -8,10 +8,11 @@ import pytest
 from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
 from homeostat.adapters.memory_features import MemoryOnlineFeatures
 from homeostat.contract.model import Contract
+from homeostat.errors import InvalidRecordError
 from homeostat.metric_names import FALLBACKS, PREDICTIONS
 from homeostat.ports import ModelPackage
 from homeostat.records import Arm, FeatureRow, Prediction
-from homeostat.steps.predict import PredictStep
+from homeostat.steps.predict import PredictStep, Query
 from homeostat.training.models import dump_model
 from homeostat.training.recipe import Recipe, fit
 
@@ -159,3 +160,31 @@ def test_predictions_are_counted_by_version_and_arm(
     version = serve(registry, "champion", models[0])
     predict(step, online, rows(7))
     assert telemetry.value(PREDICTIONS, product="p", version=version, arm="champion") == 7
+
+
+def test_a_query_is_answered_from_the_stored_features_and_those_given_win(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    registry.set_alias("champion", registry.register(ModelPackage(models[0]), "r1"))
+    online.write([FeatureRow("e1", "k1", T0, (0.5, "a"))])
+    now = T0 + timedelta(hours=1)
+    stored, given = step.answer([Query("q1", "k1", now), Query("q2", "k1", now, {"x": -3.0})], now)
+    assert isinstance(stored, Prediction)
+    assert isinstance(given, Prediction)
+    assert (stored.values, given.values) == ((0.5, "a"), (-3.0, "a"))
+    assert stored.on_request
+    assert given.on_request
+    assert stored.score != given.score
+    (by_event,) = step.handle([FeatureRow("e1", "k1", T0, (0.5, "a"))], now)
+    assert isinstance(by_event, Prediction)
+    assert by_event.score == stored.score
+
+
+def test_a_query_about_an_unknown_entity_says_which_features_are_missing(step: PredictStep) -> None:
+    refused, answered = step.answer(
+        [Query("q1", "nobody", T0, {"x": 1.0}), Query("q2", "nobody", T0, {"x": 1.0, "c": "a"})], T0
+    )
+    assert isinstance(refused, InvalidRecordError)
+    assert "entity 'nobody' has no stored features, and c are not given" in str(refused)
+    assert isinstance(answered, Prediction)
+    assert answered.arm is Arm.NONE
