@@ -14,6 +14,10 @@ class TransientError(HomeostatError):
         self.retry_after_s = retry_after_s
 
 
+class OverloadedError(TransientError):
+    """More work is waiting than can be done in time: come back after ``retry_after_s``."""
+
+
 class InvalidRecordError(HomeostatError):
     """One record can't be used: it goes to the dead-letter topic and is committed."""
 

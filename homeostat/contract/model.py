@@ -14,6 +14,7 @@ from homeostat.contract.policies import (
     Objective,
     Part,
     Prices,
+    RetentionPolicy,
     SlaPolicy,
     TrainingPolicy,
 )
@@ -98,6 +99,7 @@ class Contract(Part):
     canary: CanaryPolicy = CanaryPolicy()
     budget: BudgetPolicy = BudgetPolicy()
     prices: Prices = Prices()
+    retention: RetentionPolicy = RetentionPolicy()
     sla: SlaPolicy = SlaPolicy()
 
     @property

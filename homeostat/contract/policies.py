@@ -93,6 +93,7 @@ class CanaryPolicy(Part):
     block: Duration = timedelta(hours=1)  # rows closer than this are not counted as independent
     max_duration: Duration = timedelta(days=14)  # inconclusive by then: rejected
     watch: Duration = timedelta(days=7)  # after a promotion, while `previous` stays warm for a rollback
+    approval: Literal["automatic", "manual"] = "automatic"  # manual: a proven challenger waits for an operator
     max_fallback_ratio: float = Field(default=0.02, ge=0, le=1)  # challenger failures among its rows
 
 
@@ -101,6 +102,13 @@ class BudgetPolicy(Part):
 
     max_trainings: int = Field(default=30, ge=1)
     per: Duration = timedelta(days=30)
+
+
+class RetentionPolicy(Part):
+    """How long an always-on instance keeps what it has seen."""
+
+    log: Duration = timedelta(days=90)  # messages of every topic; never less than a restarted step reads again
+    features: Duration = timedelta(days=730)  # rows to train on
 
 
 class Prices(Part):

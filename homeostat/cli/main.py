@@ -1,0 +1,25 @@
+"""Puts the commands together; each imports what it needs when it runs, for Feast and MLflow take seconds."""
+
+import sys
+
+import typer
+
+from homeostat.cli import contracts, demo, look
+from homeostat.cli.shared import BROKEN, FAILED, err
+from homeostat.errors import HomeostatError, LedgerError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Keeps tabular models healthy on a moving stream.")
+for command in (demo.demo, contracts.check, look.status, look.log):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; errors made on purpose end it with one clear line instead of a traceback."""
+    try:
+        app()
+    except LedgerError as error:
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(BROKEN)
+    except HomeostatError as error:
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(FAILED)

@@ -1,0 +1,1 @@
+"""The processes of a running instance, and who starts and watches them."""
