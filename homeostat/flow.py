@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from homeostat.contract.model import Contract
+from homeostat.contract.spans import memory_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ FLOW: tuple[Row, ...] = (
     Row("train", ("retrain_requests",), ("training_runs",), "trainer"),
     Row("judge", ("training_runs", "outcomes"), ("canary_verdicts",), "judge", paced=True),
     Row("promote", ("canary_verdicts",), ("promotions",), "healer", paced=True),
+    Row("alert", ("drift_reports", "training_runs", "promotions", "outcomes"), (), "healer", paced=True),
 )
 
 EXTERNAL = ("raw_events", "raw_labels")
@@ -49,13 +51,4 @@ def topic_name(product: str, topic: str) -> str:
 
 def memory_span(step: str, contract: Contract) -> timedelta:
     """Return how far back a restarted step folds its input to have its memory again."""
-    windows = [f.over for f in contract.features.values() if hasattr(f, "over")]
-    slack = contract.event.allowed_lateness
-    spans = {
-        "ingest": max([contract.label.maturity, *windows]) + contract.label.maturity + slack,
-        "join": contract.label.maturity + slack,
-        "detect": contract.drift.window + contract.label.maturity + contract.drift.every,
-        "decide": contract.healing.cooldown + 2 * contract.healing.confirm * contract.drift.every,
-        "judge": contract.canary.max_duration + contract.canary.watch + contract.label.maturity,
-    }
-    return spans.get(step, timedelta(0))
+    return memory_spans(contract).get(step, timedelta(0))

@@ -36,6 +36,7 @@ CANARY_ROWS = "homeostat_canary_rows_ratio"
 CANARY_LOSS_DIFFERENCE = "homeostat_canary_loss_difference_ratio"
 DECISIONS = "homeostat_decisions_total"
 STEP_CPU = "homeostat_step_cpu_seconds_total"
+ALERTS = "homeostat_alerts_total"
 COST_PER_1K = "homeostat_cost_per_1k_predictions_usd"
 
 METRICS: tuple[Metric, ...] = (
@@ -66,5 +67,6 @@ METRICS: tuple[Metric, ...] = (
     Metric(CANARY_LOSS_DIFFERENCE, "gauge", "Mean loss of the challenger minus the champion's", ("product",)),
     Metric(DECISIONS, "counter", "Changes of who serves, and decisions to leave it", ("product", "action")),
     Metric(STEP_CPU, "counter", "CPU time by step", ("product", "step")),
+    Metric(ALERTS, "counter", "Alerts by whether they were sent or given up", ("product", "kind", "fate")),
     Metric(COST_PER_1K, "gauge", "Cost of 1,000 predictions, all CPU counted", ("product", "part")),
 )

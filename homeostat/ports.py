@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import polars as pl
 
@@ -37,6 +37,8 @@ class EventLog(Protocol):
     one call are appended or none; offsets of a topic are consecutive and start at 0; ``read`` never
     skips and never repeats an offset; a committed offset survives a restart and is per (group, topic).
     A topic springs into being at its first append; reading one that is not there gives nothing.
+    ``trim`` removes nothing that a group which ever committed on the topic has still to read, and offsets
+    keep counting; reading a trimmed offset fails, it never skips.
     """
 
     def append(self, messages: Sequence[NewMessage], at: datetime) -> None:
@@ -56,6 +58,9 @@ class EventLog(Protocol):
 
     def commit(self, group: str, offsets: Mapping[str, int]) -> None:
         """Store the group's next offsets, all topics in one transaction."""
+
+    def trim(self, topic: str, before: datetime) -> int:
+        """Delete messages appended before a time that everybody has read, and return how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class OfflineFeatures(Protocol):
 
     Obligations: a row is kept once by event id, however often it is written; what was written survives
     kill -9; ``training_frame`` is a point-in-time join: for each labelled outcome the features of its
-    entity as of its event time.
+    entity as of its event time; ``forget`` takes no row at or after its time, and leaves none that is a week older.
     """
 
     def write_features(self, rows: Sequence[FeatureRow]) -> None:
@@ -100,6 +105,9 @@ class OfflineFeatures(Protocol):
         Columns: ``event_id`` (str), ``event_time`` (datetime, UTC, microseconds), ``label`` (float64),
         then one per feature in contract order: float64 for a number, str for a category.
         """
+
+    def forget(self, before: datetime) -> int:
+        """Delete rows of events before a time, whole weeks at least, and return how many weeks or rows went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +129,45 @@ class ModelPackage:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-class ModelRegistry(Protocol):
+@dataclass(frozen=True, slots=True)
+class OperatorDecision:
+    """What an operator wants, as its tags say it; ``homeostat.healing.operator`` knows the words."""
+
+    version: str | None  # None: it stands on the registered model itself
+    action: str
+    by: str | None = None
+    reason: str | None = None
+
+
+class AliasReader(Protocol):
+    """Knows who serves: all that an onlooker needs of a model registry."""
+
+    def aliases(self) -> Aliases:
+        """Return who serves now."""
+
+
+class DecisionDesk(Protocol):
+    """Where an operator's decisions are handed in: all that a command line needs of a model registry."""
+
+    def decide(self, decision: OperatorDecision) -> None:
+        """Open a decision, in place of an open one and of an older answer.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+
+    def answered(self, version: str | None) -> str | None:
+        """Return what became of the last decision on a version, None while it is open or if there never was one."""
+
+
+class ModelRegistry(AliasReader, DecisionDesk, Protocol):
     """Versions of one product's model and the aliases that say who serves.
 
     Obligations: versions are immutable and never reused; ``register`` with a ``request_id`` already
-    registered returns that version and stores nothing; an alias points to one version; ``aliases`` sees
-    edits made by others, e.g. by a person in the registry's UI.
+    registered returns that version and stores nothing; an alias points to one version; ``aliases`` and
+    ``decisions`` see edits made by others, e.g. by a person in the registry's UI, and may be asked every
+    second. A version or the model has at most one open decision, the last one set; it is open while the tag
+    ``homeostat.decision`` is there, whoever set it.
     """
 
     def register(self, package: ModelPackage, request_id: str) -> str:
@@ -139,14 +180,17 @@ class ModelRegistry(Protocol):
             ModelError: There is no such version.
         """
 
-    def aliases(self) -> Aliases:
-        """Return who serves now."""
-
     def set_alias(self, alias: str, version: str | None) -> None:
         """Point ``alias`` (champion, challenger, previous) to a version, or clear it with None."""
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags of a version."""
+
+    def decisions(self) -> list[OperatorDecision]:
+        """Return the open decisions, the model's own first, then by version."""
+
+    def answer(self, decision: OperatorDecision, text: str) -> None:
+        """Close a decision with what became of it; one that is open no more, or says another word now, is left."""
 
 
 class CaseStore(Protocol):
@@ -197,6 +241,40 @@ class Ledger(Protocol):
 
         Raises:
             LedgerError: An entry does not fit the chain; the message names it.
+        """
+
+
+Severity = Literal["info", "warning", "critical"]
+"""How soon somebody has to look: it went as it should, today, or now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a person outside wants to know at once; it travels to a sink, never through the log."""
+
+    alert_id: str  # of its cause: the same cause never makes two alerts
+    at: datetime
+    product: str
+    kind: str
+    severity: Severity
+    what: str
+    evidence: dict[str, str]  # ids under which the evidence is found
+    todo: str
+
+
+class AlertSink(Protocol):
+    """Where alerts go: to people.
+
+    Obligations: an alert whose id was sent before changes nothing, also after a restart where the sink keeps
+    anything at all; an alert that was acknowledged survives a kill -9; after a failure the same alert may be
+    sent again.
+    """
+
+    def send(self, alert: Alert) -> None:
+        """Deliver an alert, once by its id.
+
+        Raises:
+            TransientError: It could not be delivered now.
         """
 
 

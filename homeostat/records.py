@@ -15,6 +15,10 @@ Scalar = float | int | str | bool | None
 """One cell: a number, a text, a truth value, or missing."""
 
 
+HOMEOSTAT = "homeostat"
+"""The actor of what was decided without a person."""
+
+
 def derived_id(*parts: str) -> str:
     """Return a 16-character id that depends on the parts alone, so a replay makes the same one."""
     return blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
@@ -215,6 +219,7 @@ class CanaryVerdict:
     version: str | None
     reason: str
     evidence: dict[str, Any] = field(default_factory=dict)
+    actor: str = HOMEOSTAT  # whose word it is: the judge's own, or an operator's put into a verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +241,7 @@ class CaseState(StrEnum):
     STABLE = "stable"
     TRAINING = "training"
     CANARY = "canary"
+    WAITING = "waiting"  # the canary's evidence speaks for the challenger; an operator has to approve it
     COOLDOWN = "cooldown"
 
 
@@ -252,11 +258,26 @@ class Case:
     request_id: str | None = None
     report: DriftReport | None = None  # why it was opened, None on a cold start
     reason: str = ""
-    since: datetime | None = None  # when this state was entered
+    since: datetime | None = None  # when this state was entered; a waiting canary keeps when it began
     drift_since: datetime | None = None
     challenger: str | None = None
     cooldown_until: datetime | None = None
     trained_at: tuple[datetime, ...] = ()
+    actor: str = HOMEOSTAT  # who opened it
+    held: bool = False  # by an operator: only an operator or a broken guardrail ends the canary
+    unanswered: str | None = None  # what an operator who opened it is told, until that was done
+    fruitless: int = 0  # cases in a row that ended without a better model than `fruitless_against`
+    fruitless_against: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody works on it: neither closed nor cooling down."""
+        return self.state not in {CaseState.STABLE, CaseState.COOLDOWN}
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether a challenger scores live traffic."""
+        return self.state in {CaseState.CANARY, CaseState.WAITING}
 
 
 Record = (

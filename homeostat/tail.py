@@ -1,21 +1,25 @@
 """Follows what the loop decides, by reading its topics as any other consumer would."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from homeostat.codec import decode
+from homeostat.errors import HomeostatError, TransientError
 from homeostat.flow import FLOW, dead_letters, topic_name
-from homeostat.ports import EventLog
+from homeostat.ports import EventLog, Message
 from homeostat.records import Action, DriftReport, Outcome, Promotion, Record, RetrainRequest, TrainingRun
 
 PAGE = 5_000
 FOLLOWED = ("drift_reports", "retrain_requests", "training_runs", "promotions")
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+_TRIES = 5  # to read a page while another process trims the topic
 
 
 class Tail:
-    """Keeps every report and decision of a run, in order."""
+    """Keeps every report and decision of a run, in order; what retention has trimmed is left out."""
 
     def __init__(self, log: EventLog, product: str) -> None:
-        """Start at the beginning of the product's topics."""
+        """Start at the first message kept of each of the product's topics."""
         self._log = log
         self._product = product
         self._positions = dict.fromkeys(FOLLOWED, 0)
@@ -30,8 +34,8 @@ class Tail:
     def follow(self) -> None:
         """Read what has come since the last call."""
         for topic in FOLLOWED:
-            for record in self._records(topic, self._positions[topic]):
-                self._positions[topic] += 1
+            for offset, record in self.after(topic, self._positions[topic]):
+                self._positions[topic] = offset + 1
                 if isinstance(record, DriftReport):
                     self.reports.append(record)
                 elif isinstance(record, RetrainRequest | TrainingRun | Promotion):
@@ -39,31 +43,61 @@ class Tail:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield every released outcome; one released twice comes twice."""
-        for record in self._records("outcomes", 0):
+        for _, record in self.after("outcomes"):
             if isinstance(record, Outcome):
                 yield record
 
+    def newest(self, topic: str, rows: int) -> list[Record]:
+        """Return the last ``rows`` records of a topic, oldest first."""
+        start = self._log.end(topic_name(self._product, topic)) - rows
+        return [record for _, record in self.after(topic, max(start, 0))]
+
+    def last_time(self, topic: str) -> datetime | None:
+        """Return when the last message of a topic was appended, None where none is kept."""
+        name = topic_name(self._product, topic)
+        page = self._page(name, max(0, self._log.end(name) - 1))
+        return page[-1].time if page else None
+
     def quarantined(self) -> int:
-        """Return how many records went to a dead-letter topic."""
+        """Return how many records ever went to a dead-letter topic."""
         return sum(self._log.end(topic_name(self._product, dead_letters(row.step))) for row in FLOW)
 
-    def _records(self, topic: str, offset: int) -> Iterator[Record]:
+    def after(self, topic: str, offset: int = 0) -> Iterator[tuple[int, Record]]:
+        """Yield the records of a topic with their offsets, from ``offset`` or the first one kept on."""
         name = topic_name(self._product, topic)
-        while page := self._log.read(name, offset, PAGE):
+        while page := self._page(name, offset):
             for message in page:
-                yield decode(topic, message.value, message.headers)
-            offset += len(page)
+                yield message.offset, decode(topic, message.value, message.headers)
+            offset = page[-1].offset + 1
+
+    def _page(self, name: str, offset: int) -> list[Message]:
+        """Return the messages from ``offset`` on, or from the first one kept: retention may trim at any moment."""
+        for _ in range(_TRIES - 1):
+            start = max(offset, self._log.offset_at(name, BEGINNING))
+            try:
+                return self._log.read(name, start, PAGE)
+            except TransientError:
+                raise
+            except HomeostatError:  # trimmed between the two calls
+                continue
+        return self._log.read(name, max(offset, self._log.offset_at(name, BEGINNING)), PAGE)
 
 
 def words(record: RetrainRequest | TrainingRun | Promotion) -> str:
     """Return one line for a decision."""
+    at, text = said(record)
+    return f"{at:%Y-%m-%d} {text}"
+
+
+def said(record: RetrainRequest | TrainingRun | Promotion) -> tuple[datetime, str]:
+    """Return when a decision was made and what it says."""
     match record:
         case RetrainRequest():
-            return f"{record.requested_at:%Y-%m-%d} retrain: {record.reason}"
+            return record.requested_at, f"retrain: {record.reason}"
         case TrainingRun():
-            return f"{record.finished_at:%Y-%m-%d} training {record.status}: {record.reason}"
+            return record.finished_at, f"training {record.status}: {record.reason}"
         case Promotion():
-            return f"{record.at:%Y-%m-%d} {record.action} version {record.version}: {record.reason}"
+            return record.at, f"{record.action} version {record.version}: {record.reason}"
 
 
 def count(story: list[RetrainRequest | TrainingRun | Promotion], action: Action) -> int:

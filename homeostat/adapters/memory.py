@@ -10,8 +10,9 @@ from typing import Any
 
 from homeostat.errors import HomeostatError, ModelError, StaleCaseError
 from homeostat.healing import chain
+from homeostat.healing.tags import answer_in, answering, asking, decision_in
 from homeostat.metric_names import METRICS
-from homeostat.ports import Aliases, LedgerEntry, Message, ModelPackage, NewMessage
+from homeostat.ports import Aliases, LedgerEntry, Message, ModelPackage, NewMessage, OperatorDecision
 from homeostat.records import Case
 
 Labels = tuple[tuple[str, str], ...]
@@ -23,6 +24,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self._topics: dict[str, list[Message]] = defaultdict(list)
         self._committed: dict[tuple[str, str], int] = {}
+        self._first: dict[str, int] = {}  # offset of the first message kept, by topic
         self._lock = Lock()
 
     def append(self, messages: Sequence[NewMessage], at: datetime) -> None:
@@ -33,22 +35,30 @@ class MemoryLog:
         with self._lock:
             for name, batch in by_topic.items():
                 topic = self._topics[name]
-                time = max(at, topic[-1].time) if topic else at
-                topic.extend(Message(name, i, new.value, new.headers, time) for i, new in enumerate(batch, len(topic)))
+                time, end = max(at, topic[-1].time) if topic else at, self._end(name)
+                topic.extend(Message(name, i, new.value, new.headers, time) for i, new in enumerate(batch, end))
 
     def read(self, topic: str, offset: int, limit: int) -> list[Message]:
-        """Return up to ``limit`` messages from ``offset`` on, in order."""
+        """Return up to ``limit`` messages from ``offset`` on, in order.
+
+        Raises:
+            HomeostatError: The offset was trimmed.
+        """
         with self._lock:
-            return self._topics.get(topic, [])[offset : offset + limit]
+            start = offset - self._first.get(topic, 0)
+            if start < 0:
+                raise HomeostatError(f"{topic}: offset {offset} was trimmed")
+            return self._topics.get(topic, [])[start : start + limit]
 
     def end(self, topic: str) -> int:
         """Return the offset the next message will get."""
-        return len(self._topics.get(topic, ()))
+        with self._lock:
+            return self._end(topic)
 
     def offset_at(self, topic: str, time: datetime) -> int:
         """Return the first offset appended at or after ``time`` (``end`` if none)."""
         with self._lock:
-            return bisect_left(self._topics.get(topic, []), time, key=lambda message: message.time)
+            return self._first.get(topic, 0) + self._older(topic, time)
 
     def committed(self, group: str, topic: str) -> int:
         """Return the offset the group reads next; 0 if it never committed."""
@@ -59,6 +69,23 @@ class MemoryLog:
         with self._lock:
             self._committed.update({(group, topic): offset for topic, offset in offsets.items()})
 
+    def trim(self, topic: str, before: datetime) -> int:
+        """Delete messages appended before a time that everybody has read, and return how many."""
+        with self._lock:
+            first = self._first.get(topic, 0)
+            unread = [offset - first for (_, name), offset in self._committed.items() if name == topic]
+            count = max(0, min([self._older(topic, before), *unread]))
+            self._topics[topic] = self._topics[topic][count:]
+            self._first[topic] = first + count
+            return count
+
+    def _end(self, topic: str) -> int:
+        return self._first.get(topic, 0) + len(self._topics.get(topic, ()))
+
+    def _older(self, topic: str, time: datetime) -> int:
+        """Return how many of the messages kept were appended before a time."""
+        return bisect_left(self._topics.get(topic, []), time, key=lambda message: message.time)
+
 
 class MemoryRegistry:
     """A model registry that lives as long as the process; versions are counted from "1"."""
@@ -67,6 +94,7 @@ class MemoryRegistry:
         self._packages: dict[str, ModelPackage] = {}
         self._by_request: dict[str, str] = {}
         self._aliases = Aliases()
+        self._model_tags: dict[str, str] = {}
 
     def register(self, package: ModelPackage, request_id: str) -> str:
         """Store a package once by request and return its version."""
@@ -107,8 +135,38 @@ class MemoryRegistry:
         Raises:
             ModelError: There is no such version.
         """
-        package = self._known(version)
-        self._packages[version] = replace(package, tags={**package.tags, **tags})
+        self._retag(version, tags)
+
+    def decisions(self) -> list[OperatorDecision]:
+        """Return the open decisions, the model's own first, then by version."""
+        return [found for version in (None, *self._packages) if (found := decision_in(version, self._tags(version)))]
+
+    def decide(self, decision: OperatorDecision) -> None:
+        """Open a decision, in place of an open one and of an older answer.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        self._retag(decision.version, asking(decision))
+
+    def answer(self, decision: OperatorDecision, text: str) -> None:
+        """Close a decision with what became of it; one that is open no more, or says another word now, is left."""
+        if any(d.version == decision.version and d.action == decision.action for d in self.decisions()):
+            self._retag(decision.version, answering(text))
+
+    def answered(self, version: str | None) -> str | None:
+        """Return what became of the last decision on a version, None while it is open or if there never was one."""
+        return answer_in(self._tags(version))
+
+    def _tags(self, version: str | None) -> Mapping[str, str]:
+        return self._model_tags if version is None else self._known(version).tags
+
+    def _retag(self, version: str | None, changes: Mapping[str, str | None]) -> None:
+        tags = {tag: text for tag, text in {**self._tags(version), **changes}.items() if text is not None}
+        if version is None:
+            self._model_tags = tags
+        else:
+            self._packages[version] = replace(self._known(version), tags=tags)
 
     def _known(self, version: str) -> ModelPackage:
         if version not in self._packages:

@@ -61,6 +61,13 @@ class MemoryOfflineFeatures:
         )
         return joined.select("event_id", "event_time", "label", *self._names)
 
+    def forget(self, before: datetime) -> int:
+        """Delete the rows of events before a time."""
+        held = len(self._features) + len(self._outcomes)
+        self._features = {i: row for i, row in self._features.items() if row.event_time >= before}
+        self._outcomes = {i: outcome for i, outcome in self._outcomes.items() if outcome.event_time >= before}
+        return held - len(self._features) - len(self._outcomes)
+
     def _labelled_frame(self, until: datetime) -> pl.DataFrame:
         rows = [o for o in self._outcomes.values() if o.label is not None and o.event_time < until]
         columns = [

@@ -12,12 +12,13 @@ from time import time
 from mlflow import MlflowClient, MlflowException
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.telemetry import set_telemetry_client
 
 from homeostat.errors import HomeostatError, ModelError, TransientError
-from homeostat.ports import Aliases, ModelPackage
+from homeostat.healing.tags import DECISION_TAG, answer_in, answering, asking, decision_in
+from homeostat.ports import Aliases, ModelPackage, OperatorDecision
 
 _REQUEST = "homeostat.request_id"
 _FILES = "model"  # artifact folder of a run that holds the package's files
@@ -63,8 +64,9 @@ class MlflowRegistry:
         self._experiment_id = self._experiment(artifact_root)
         self._create_model()
         self._packages: dict[str, ModelPackage] = {}
-        self._changes = _FileChanges(tracking_uri)
-        self._aliases: Aliases | None = None
+        self._file = _FileVersion(tracking_uri)
+        self._model: tuple[int | None, RegisteredModel] | None = None
+        self._decisions: tuple[int | None, list[OperatorDecision]] | None = None
 
     @_mlflow_errors()
     def register(self, package: ModelPackage, request_id: str) -> str:
@@ -105,10 +107,8 @@ class MlflowRegistry:
         MLflow takes 4 ms to say so and is asked at every micro-batch; while SQLite says that nobody has
         written to the file, the last answer still holds.
         """
-        if self._changes.seen() or self._aliases is None:
-            found = self._client.get_registered_model(self._product).aliases
-            self._aliases = Aliases(**{a: str(found[a]) for a in Aliases.__slots__ if a in found})
-        return self._aliases
+        found = self._registered().aliases
+        return Aliases(**{a: str(found[a]) for a in Aliases.__slots__ if a in found})
 
     @_mlflow_errors()
     def set_alias(self, alias: str, version: str | None) -> None:
@@ -125,7 +125,6 @@ class MlflowRegistry:
         else:
             self._stored(version)
             self._client.set_registered_model_alias(self._product, alias, version)
-        self._aliases = None
 
     @_mlflow_errors()
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
@@ -135,8 +134,64 @@ class MlflowRegistry:
             ModelError: There is no such version.
         """
         self._stored(version)
-        for key, value in tags.items():
-            self._client.set_model_version_tag(self._product, version, key, value)
+        self._retag(version, tags)
+
+    @_mlflow_errors()
+    def decisions(self) -> list[OperatorDecision]:
+        """Return the open decisions, the model's own first, then by version; one query when the file has changed."""
+        now = self._file.version()
+        if now is None or self._decisions is None or self._decisions[0] != now:
+            where = f"name = '{self._product}' AND tags.`{DECISION_TAG}` LIKE '%'"
+            versions = sorted(self._client.search_model_versions(where), key=lambda found: int(found.version))
+            tagged = [(None, self._registered().tags), *((str(found.version), found.tags) for found in versions)]
+            self._decisions = now, [found for where, tags in tagged if (found := decision_in(where, tags))]
+        return list(self._decisions[1])
+
+    @_mlflow_errors()
+    def decide(self, decision: OperatorDecision) -> None:
+        """Open a decision, in place of an open one and of an older answer.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        self._tags(decision.version)
+        self._retag(decision.version, asking(decision))
+
+    @_mlflow_errors()
+    def answer(self, decision: OperatorDecision, text: str) -> None:
+        """Close a decision with what became of it; one that is open no more, or says another word now, is left."""
+        try:
+            tags = self._tags(decision.version)
+        except ModelError:  # the version was deleted, and its decision with it
+            return
+        if tags.get(DECISION_TAG) == decision.action:
+            self._retag(decision.version, answering(text))
+
+    @_mlflow_errors()
+    def answered(self, version: str | None) -> str | None:
+        """Return what became of the last decision on a version, None while it is open or if there never was one."""
+        return answer_in(self._tags(version))
+
+    def _registered(self) -> RegisteredModel:
+        """Return the registered model with its aliases and tags, read again when somebody has written."""
+        now = self._file.version()
+        if now is None or self._model is None or self._model[0] != now:
+            self._model = now, self._client.get_registered_model(self._product)
+        return self._model[1]
+
+    def _tags(self, version: str | None) -> Mapping[str, str]:
+        return self._registered().tags if version is None else self._stored(version).tags
+
+    def _retag(self, version: str | None, changes: Mapping[str, str | None]) -> None:
+        for key, value in changes.items():
+            if version is None and value is None:
+                self._client.delete_registered_model_tag(self._product, key)
+            elif version is None:
+                self._client.set_registered_model_tag(self._product, key, value)
+            elif value is None:
+                self._client.delete_model_version_tag(self._product, version, key)
+            else:
+                self._client.set_model_version_tag(self._product, version, key, value)
 
     def _experiment(self, artifact_root: Path) -> str:
         name = f"homeostat/{self._product}"
@@ -207,8 +262,8 @@ def _own_tags(stored: ModelVersion) -> dict[str, str]:
     return {key: value for key, value in stored.tags.items() if key != _REQUEST}
 
 
-class _FileChanges:
-    """Tells whether anybody has written to an SQLite file; for another store it always says yes."""
+class _FileVersion:
+    """Tells one state of an SQLite file from another; of another store it knows nothing."""
 
     def __init__(self, uri: str) -> None:
         """Open the file for reading if the URI names one."""
@@ -216,16 +271,13 @@ class _FileChanges:
         self._connection = (
             sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False) if path != uri else None
         )
-        self._seen: int | None = None
 
-    def seen(self) -> bool:
-        """Return whether there was a commit since the last call.
+    def version(self) -> int | None:
+        """Return a number that is another one after each commit by anybody, None where there is none.
 
         Source: https://www.sqlite.org/pragma.html#pragma_data_version
         """
         if self._connection is None:
-            return True
+            return None
         version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        changed = version != self._seen
-        self._seen = version
-        return changed
+        return version

@@ -1,9 +1,13 @@
 """Telemetry by prometheus-client: the families of ``homeostat.metric_names`` and nothing else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client.metrics_core import Metric as MetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.values import ValueClass
 
 from homeostat.errors import HomeostatError
 from homeostat.metric_names import METRICS, Metric
@@ -13,12 +17,20 @@ F = TypeVar("F", Counter, Gauge, Histogram)
 
 
 class PrometheusTelemetry:
-    """Every metric family, registered once; a name, kind or label that is not in the list is refused."""
+    """Every metric family, registered once; a name, kind or label that is not in the list is refused.
+
+    Where ``PROMETHEUS_MULTIPROC_DIR`` was set when this process started, the numbers live in files of that folder:
+    any process renders those of all, and those of a process that died stay counted. One telemetry a process then.
+    """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """Register the families, in a registry of their own if none is given."""
-        self._registry = registry or CollectorRegistry()
-        self._families = {metric.name: _family(metric, self._registry) for metric in METRICS}
+        self._source = registry or CollectorRegistry()
+        registry = self._source
+        if getattr(ValueClass, "_multiprocess", False):
+            self._source, registry = CollectorRegistry(), CollectorRegistry()
+            self._source.register(_Ours())
+        self._families = {metric.name: _family(metric, registry) for metric in METRICS}
 
     def count(self, name: str, value: float = 1.0, **labels: str) -> None:
         """Add to a counter.
@@ -47,9 +59,18 @@ class PrometheusTelemetry:
         """
         self._child(name, Histogram, labels).observe(value)
 
+    def totals(self, name: str, by: str, **labels: str) -> dict[str, float]:
+        """Return the sums of a counter by the values of one label, over all processes, where other labels fit."""
+        sums: dict[str, float] = {}
+        for family in self._source.collect():
+            for sample in family.samples:
+                if sample.name == name and labels.items() <= sample.labels.items():
+                    sums[sample.labels[by]] = sums.get(sample.labels[by], 0.0) + sample.value
+        return sums
+
     def render(self) -> bytes:
         """Return all values in Prometheus' text exposition format."""
-        return generate_latest(self._registry)
+        return generate_latest(self._source)
 
     def serve(self, port: int, address: str = "127.0.0.1") -> tuple[Callable[[], None], int]:
         """Serve ``/metrics`` from a daemon thread and return how to stop it and the port (0 takes a free one).
@@ -58,7 +79,7 @@ class PrometheusTelemetry:
             HomeostatError: The port is taken.
         """
         try:
-            server, thread = start_http_server(port, addr=address, registry=self._registry)
+            server, thread = start_http_server(port, addr=address, registry=self._source)
         except OSError as error:
             raise HomeostatError(f"can't serve metrics on {address}:{port}: {error}") from error
 
@@ -79,9 +100,22 @@ class PrometheusTelemetry:
         raise HomeostatError(f"no {kind.__name__} {name} with labels {sorted(labels)} in homeostat.metric_names")
 
 
+class _Ours(Collector):
+    """The families of this list as all processes have them; libraries leave theirs in the same files."""
+
+    def __init__(self) -> None:
+        self._all = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
+        self._names = {metric.name.removesuffix("_total") for metric in METRICS}
+
+    def collect(self) -> Iterable[MetricFamily]:
+        families = self._all.collect()  # type: ignore[no-untyped-call]
+        return [family for family in families if family.name in self._names]
+
+
 def _family(metric: Metric, registry: CollectorRegistry) -> Family:
     if metric.kind == "counter":
         return Counter(metric.name, metric.help, metric.labels, registry=registry)
     if metric.kind == "gauge":
-        return Gauge(metric.name, metric.help, metric.labels, registry=registry)
+        # of several processes, the one that spoke last: a restarted one goes on where the dead one was
+        return Gauge(metric.name, metric.help, metric.labels, registry=registry, multiprocess_mode="mostrecent")
     return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets)

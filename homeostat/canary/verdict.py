@@ -19,6 +19,7 @@ class Finding:
     action: Action | None
     reason: str
     evidence: dict[str, Any] = field(default_factory=dict)
+    guardrail: bool = False  # a limit that needs no comparison was broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def judge_canary(sums: BlockSums, policy: CanaryPolicy, health: Health, *, looks
     seen = health.scored + health.failed
     if seen >= policy.min_rows and health.failed_ratio > policy.max_fallback_ratio:
         reason = f"failed to score {health.failed} of {seen} rows, more than {policy.max_fallback_ratio:.1%}"
-        return Finding(Action.REJECT, reason, evidence)
+        return Finding(Action.REJECT, reason, evidence, guardrail=True)
     found = bounds(sums, policy)
     if found is not None:
         limit = policy.margin * evidence["champion_loss"]

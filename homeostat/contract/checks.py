@@ -166,13 +166,14 @@ def _check_expression(draft: Draft, path: Path, feature: ExpressionFeature) -> N
     path = (*path, "expression")
     try:
         expression = parse_expression(feature.expression)
-        unknown = [name for name in sorted(expression.fields) if not _known(draft, path, name)]
-        if unknown:
+        time = str(draft.document.get(("event", "time")) or "event_time")  # known with the event like any field
+        names = expression.fields - {time}
+        if [name for name in sorted(names) if not _known(draft, path, name)]:
             return
         if not expression.fields:
             raise ValueError("uses no event field, so it would be the same for every event")  # noqa: TRY301
-        specs = {name: draft.fields[name] for name in expression.fields}
-        kind = kind_of(expression, {name: KIND_OF[spec.type] for name, spec in specs.items() if spec is not None})
+        kinds = {name: KIND_OF[spec.type] for name in names if (spec := draft.fields[name]) is not None}
+        kind = kind_of(expression, {time: "time", **kinds})
     except ValueError as error:
         draft.document.report(path, str(error))
     except KeyError:

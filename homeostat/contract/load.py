@@ -8,6 +8,7 @@ from homeostat.contract.checks import check_meaning
 from homeostat.contract.document import MAX_CHARS, read_document
 from homeostat.contract.model import Contract
 from homeostat.contract.schema import check_schema
+from homeostat.contract.spans import check_retention
 from homeostat.errors import ContractError
 
 
@@ -41,7 +42,11 @@ def parse_contract(text: str, source: str) -> Contract:
     check_meaning(draft)
     if problems := document.problems:
         raise ContractError(problems)
-    return Contract.model_validate(document.data)
+    contract = Contract.model_validate(document.data)
+    check_retention(document, contract)
+    if problems := document.problems:
+        raise ContractError(problems)
+    return contract
 
 
 def contract_digest(contract: Contract) -> str:

@@ -65,6 +65,9 @@ class HealingPolicy(Part):
     """How patient the healer is."""
 
     cooldown: Duration = timedelta(days=1)  # after a case closed
+    # the cooldown grows by this factor with each further case in a row that brings the same champion no
+    # successor, up to 8 times; a promotion resets it, 1 leaves it as it is
+    backoff: float = Field(default=2.0, ge=1, le=4)
     min_rows_after_drift: int = Field(default=1000, ge=1)  # labelled rows of the drifted window, before a training pays
     confirm: int = Field(default=2, ge=1)  # consecutive drifted reports before a case is opened
 
@@ -108,7 +111,7 @@ class RetentionPolicy(Part):
     """How long an always-on instance keeps what it has seen."""
 
     log: Duration = timedelta(days=90)  # messages of every topic; never less than a restarted step reads again
-    features: Duration = timedelta(days=730)  # rows to train on
+    features: Duration = timedelta(days=3650)  # rows to train on: small, and old history may be all there is
 
 
 class Prices(Part):

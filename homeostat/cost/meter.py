@@ -14,6 +14,7 @@ PART_OF = {
     "decide": "monitoring",
     "judge": "monitoring",
     "promote": "monitoring",
+    "alert": "monitoring",
     "train": "training",
 }
 """The part of the bill that each step belongs to."""

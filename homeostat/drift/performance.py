@@ -1,11 +1,14 @@
-"""Loss on mature labels against what was promised at training."""
+"""Loss on mature labels against what the scores themselves announce."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from homeostat.contract.losses import CLIP, row_losses
 from homeostat.drift.tails import student_tail
+
+_ROUNDING = 1e-12  # nats a row: blocks that agree to the last bit would make it significant
 
 
 @dataclass(slots=True)
@@ -17,6 +20,8 @@ class LossBlock:
     loss: float = 0.0
     score: float = 0.0
     label: float = 0.0
+    log_loss: float = 0.0  # in nats, whatever the loss of the contract
+    announced: float = 0.0  # the log loss that the scores themselves expect: their entropy
 
     def add(self, losses: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> None:
         """Add labelled rows: each array has shape (n,)."""
@@ -25,52 +30,71 @@ class LossBlock:
         self.loss += float(losses.sum())
         self.score += float(scores.sum())
         self.label += float(labels.sum())
+        sure = np.clip(scores, CLIP, 1 - CLIP)
+        self.log_loss += float(row_losses("log_loss", labels, scores).sum())
+        self.announced -= float(np.sum(sure * np.log(sure) + (1 - sure) * np.log1p(-sure)))
 
 
 @dataclass(frozen=True, slots=True)
 class LossTest:
-    """The window's mean loss and the chance of one so high if the promise holds."""
+    """By how much the log loss exceeds what the scores announce, and the chance of that if they mean what they say."""
 
     rows: int
-    loss: float
-    standard_error: float
+    loss: float  # in the unit of the contract's objective
+    log_loss: float
+    announced: float
     calibration_error: float  # mean score minus label rate
     p_value: float
 
 
-def loss_test(blocks: Sequence[LossBlock], expected: float, expected_se: float = 0.0) -> LossTest | None:
-    """Return the one-sided test of the mean loss against the promise, None without labelled rows.
+def loss_test(blocks: Sequence[LossBlock]) -> LossTest | None:
+    """Return the one-sided test of the mean log loss against the entropy of the scores, None without labelled rows.
+
+    A loss held against one of other weeks rises also where rows are harder to tell apart, which no training
+    changes: from week to week it moves more by that than by most drift. The scores know how hard their rows
+    are: a model whose scores are probabilities loses their entropy on average, week in, week out. It is the score
+    test of a calibration slope of 1 against a smaller one.
 
     The standard error is that of a ratio of block sums, so rows of one hour or day that share their luck
     count as what they are. Fewer than two blocks give no p-value below 1.
 
     Args:
         blocks: Consecutive stretches of the window.
-        expected: The promised mean loss.
-        expected_se: Its standard error.
 
-    Source: the linearised variance of a ratio over clusters, Cochran (1977), "Sampling Techniques", 6.3.
+    Source: Cox (1958), "Two further applications of a model for binary regression", doi:10.1093/biomet/45.3-4.562; the
+    linearised variance of a ratio over clusters, Cochran (1977), "Sampling Techniques", 6.3.
 
-    >>> calm = [LossBlock(100, 100, loss) for loss in (50.0, 52.0, 49.0, 51.0)]
-    >>> loss_test(calm, expected=0.50).p_value > 0.05, loss_test(calm, expected=0.40).p_value < 0.05
+    >>> rng = np.random.default_rng(1)
+    >>> scores = rng.uniform(0.05, 0.95, (7, 500))
+    >>> honest, turned = [LossBlock() for _ in range(7)], [LossBlock() for _ in range(7)]
+    >>> for i, row in enumerate(scores):
+    ...     labels = (rng.uniform(size=500) < row).astype(float)
+    ...     honest[i].add(labels, row, labels)
+    ...     turned[i].add(labels, 1 - row, labels)
+    >>> loss_test(honest).p_value > 0.05, loss_test(turned).p_value < 0.001
     (True, True)
     """
     filled = [block for block in blocks if block.rows]
     rows = sum(block.rows for block in filled)
     if rows == 0:
         return None
-    loss = sum(block.loss for block in filled) / rows
-    spread = sum((block.loss - loss * block.rows) ** 2 for block in filled)
-    degrees = len(filled) - 1
-    own = spread * len(filled) / degrees / rows**2 if degrees else float("inf")
-    error = float(np.sqrt(own + expected_se**2))
-    calibration = sum(block.score - block.label for block in filled) / rows
-    return LossTest(rows, loss, error, calibration, _p_value(loss - expected, error, degrees))
+    parts = [block.log_loss - block.announced for block in filled]
+    surprise, degrees = sum(parts) / rows, len(filled) - 1
+    spread = sum((part - surprise * block.rows) ** 2 for part, block in zip(parts, filled, strict=True))
+    error = float(np.sqrt(spread * len(filled) / degrees)) / rows if degrees else float("inf")
+    return LossTest(
+        rows=rows,
+        loss=sum(block.loss for block in filled) / rows,
+        log_loss=sum(block.log_loss for block in filled) / rows,
+        announced=sum(block.announced for block in filled) / rows,
+        calibration_error=sum(block.score - block.label for block in filled) / rows,
+        p_value=_p_value(surprise, error, degrees),
+    )
 
 
 def _p_value(increase: float, error: float, degrees: int) -> float:
     if degrees == 0:
         return 1.0
-    if error == 0:
-        return 0.0 if increase > 0 else 1.0
+    if error <= _ROUNDING:
+        return 0.0 if increase > _ROUNDING else 1.0
     return student_tail(increase / error, degrees)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isclose
 
 import numpy as np
 
@@ -21,6 +22,7 @@ EMBEDDING = "embedding"
 """The name of the score over the whole feature vector."""
 
 _WORST = 3  # features named in the reasons
+_LABELLED_SHARE = 0.5  # of the false discovery rate: with a hundred features, labels must not be one voice in a hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,11 @@ def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: Drif
 
     Something drifts when it is significant and large. Significance is joint: one false discovery rate
     over all features, the prediction, the embedding and the performance, so a calm look raises any alarm
-    with at most that chance. Size has floors of its own, else many rows would flag dust.
+    with at most that chance. Size has floors of its own, else many rows would flag dust. Mature labels have
+    half of the rate to themselves: what they say is what matters.
+
+    The loss is held against what the scores announce, not against what the training promised: rows of other weeks
+    were harder or easier.
 
     Chance is what windows of the training span do to one another, where the profile knows it; else what
     independent rows would do.
@@ -82,14 +88,15 @@ def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: Drif
     profile = counts.counter.profile
     columns = [_column_test(profile, counts, j) for j in range(len(profile.columns))]
     whole = embedding_test(profile.embedding, counts.embedding, counts.rows, profile.embedding_design)
-    loss = loss_test(blocks, profile.expected_loss, profile.expected_loss_se)
+    loss = loss_test(blocks)
     loss = loss if loss is not None and loss.rows >= policy.min_rows else None
-    tests = [*columns, *(test for test in (whole, loss) if test is not None)]
-    level = level_in_force([test.p_value for test in tests], policy.false_discovery_rate)
+    unlabelled = [column.p_value for column in columns] + ([whole.p_value] if whole else [])
+    level, loss_level = _levels(unlabelled, loss, policy.false_discovery_rate)
     *features, prediction = [column.score(level, policy) for column in columns]
     embedding = _embedding_score(whole, level, policy) if whole else None
-    performance = _performance(loss, profile.expected_loss, level, policy) if loss else None
-    reasons = _reasons(performance, [*features, prediction, embedding], policy)
+    performance = _performance(loss, profile.expected_loss, loss_level, policy) if loss else None
+    harm = (_harm(loss),) if loss and performance and performance.degraded else ()
+    reasons = (*harm, *_reasons([*features, prediction, embedding], policy))
     return Judgement(
         rows=counts.rows,
         status=DriftStatus.DRIFTED if reasons else DriftStatus.HEALTHY,
@@ -123,22 +130,37 @@ def _embedding_score(test: EmbeddingTest, level: float, policy: DriftPolicy) -> 
     return DriftScore(EMBEDDING, test.distance, limit, None, None, test.p_value, drifted)
 
 
-def _performance(test: LossTest, expected: float, level: float, policy: DriftPolicy) -> Performance:
-    degraded = test.p_value <= level and test.loss - expected >= policy.min_loss_increase * expected
-    return Performance(test.rows, test.loss, expected, test.p_value, test.calibration_error, degraded)
+def _performance(test: LossTest, promised: float, level: float, policy: DriftPolicy) -> Performance:
+    enough = test.log_loss - test.announced >= policy.min_loss_increase * test.announced
+    degraded = test.p_value <= level and enough
+    return Performance(test.rows, test.loss, promised, test.p_value, test.calibration_error, degraded)
 
 
-def _reasons(
-    performance: Performance | None, scores: Sequence[DriftScore | None], policy: DriftPolicy
-) -> tuple[str, ...]:
-    """Return what drifted: the loss first, then the worst columns by their index, then the embedding."""
-    reasons = []
-    if performance is not None and performance.degraded:
-        more = performance.loss / performance.expected_loss - 1
-        promise = f"{performance.expected_loss:.4f} promised ({more:+.1%})"
-        reasons.append(f"loss {performance.loss:.4f} on {performance.rows:,} mature rows, {promise}")
+def _harm(test: LossTest) -> str:
+    more = f"{test.announced:.4f} announced by the scores ({test.log_loss / test.announced - 1:+.1%})"
+    name = "loss" if isclose(test.loss, test.log_loss) else "log loss"  # the objective may be another
+    return f"{name} {test.log_loss:.4f} on {test.rows:,} mature rows, {more}"
+
+
+def _levels(unlabelled: Sequence[float], loss: LossTest | None, rate: float) -> tuple[float, float]:
+    """Return the levels in force for each test without labels, and for that of the loss.
+
+    Source: Genovese, Roeder and Wasserman (2006), "False discovery control with p-value weighting",
+    doi:10.1093/biomet/93.3.509; the weights have mean 1.
+    """
+    if loss is None:
+        return level_in_force(unlabelled, rate), rate
+    tests = len(unlabelled) + 1
+    light, heavy = (1 - _LABELLED_SHARE) * tests / len(unlabelled), _LABELLED_SHARE * tests
+    weighted = [min(1.0, p / light) for p in unlabelled] + [min(1.0, loss.p_value / heavy)]
+    level = level_in_force(weighted, rate)
+    return level * light, level * heavy
+
+
+def _reasons(scores: Sequence[DriftScore | None], policy: DriftPolicy) -> tuple[str, ...]:
+    """Return what drifted without labels: the worst columns by their index first, then the embedding."""
     drifted = sorted((s for s in scores if s is not None and s.drifted), key=_worst_first)
-    reasons += [_words(score, policy) for score in drifted[:_WORST]]
+    reasons = [_words(score, policy) for score in drifted[:_WORST]]
     if len(drifted) > _WORST:
         reasons.append(f"and {len(drifted) - _WORST} more")
     return tuple(reasons)

@@ -28,6 +28,9 @@ _WORDS: Final[Mapping[FieldType, str]] = {
     "string": "a text",
     "time": "a time with its offset from UTC",
 }
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""Windows reach back from an event, and stores count nanoseconds from 1970 on: both need room before it."""
+
 _MAX_INTEGER: Final = 2**63 - 1  # what a column of 64-bit integers holds
 _MAX_SHOWN: Final = 60  # characters of a bad value in an error text
 
@@ -173,6 +176,7 @@ class EventParser:
         """
         fields = self._decoder.decode(value)
         event_id, event_time = fields.pop(self._event.id), fields.pop(self._event.time)
+        _refuse_ancient(self._event.time, event_time)
         return ParsedEvent(event_id, fields[self._event.entity], event_time, fields)
 
 
@@ -193,7 +197,13 @@ class LabelParser:
         """
         facts = self._decoder.decode(value)
         event_id, label_time = facts.pop(self._label.id), facts.pop(self._label.time)
+        _refuse_ancient(self._label.time, label_time)
         truth = float(facts.pop(self._label.field))
         if truth not in (0.0, 1.0):
             raise InvalidRecordError(f"field '{self._label.field}' is {truth:g}, expected {_TRUTH.expected}")
         return ParsedLabel(event_id, label_time, truth, facts)
+
+
+def _refuse_ancient(name: str, time: datetime) -> None:
+    if time < EARLIEST:
+        raise InvalidRecordError(f"field '{name}' is \"{time.isoformat()}\", expected a time from 1900 on")

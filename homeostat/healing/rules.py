@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from homeostat.contract.model import Contract
+from homeostat.healing.closing import back_off
 from homeostat.healing.streak import Streak
 from homeostat.records import Case, CaseState, DriftReport, DriftStatus
 
@@ -48,9 +49,9 @@ class Situation:
 def decide(contract: Contract, seen: Situation) -> Decision:
     """Return whether to open a healing case now; the first rule that applies gives the reason."""
     return (
-        _hold_for_case(seen)
+        _hold_for_case(contract, seen)
         or (_cold_start(contract, seen) if seen.champion is None else _drift(contract, seen, seen.champion))
-        or _hold_for_budget(contract, seen)
+        or hold_for_budget(contract, seen.case, seen.now)
         or _open(contract, seen)
     )
 
@@ -60,13 +61,20 @@ def labelled_rows(report: DriftReport) -> int:
     return report.performance.rows if report.performance else report.rows
 
 
-def _hold_for_case(seen: Situation) -> Decision | None:
+def _hold_for_case(contract: Contract, seen: Situation) -> Decision | None:
     case = seen.case
     if case.state is CaseState.STABLE:
         return None
     if case.state is CaseState.COOLDOWN:
         until = case.cooldown_until.isoformat() if case.cooldown_until else "the next tick"
-        return Decision(Kind.COOLDOWN, f"the last case closed; nothing new before {until}")
+        times = back_off(contract.healing, case.fruitless)
+        longer = (
+            f" ({times:g} times the cooldown: {case.fruitless} cases in a row brought nothing better than "
+            f"version {case.fruitless_against})"
+            if times > 1
+            else ""
+        )
+        return Decision(Kind.COOLDOWN, f"the last case closed; nothing new before {until}{longer}")
     return Decision(Kind.CASE_OPEN, f"case {case.request_id} is open: {case.state}")
 
 
@@ -97,9 +105,10 @@ def _drift(contract: Contract, seen: Situation, champion: str) -> Decision | Non
     return None
 
 
-def _hold_for_budget(contract: Contract, seen: Situation) -> Decision | None:
+def hold_for_budget(contract: Contract, case: Case, now: datetime) -> Decision | None:
+    """Return the decision to leave things alone when the trainings that the budget allows are spent."""
     budget = contract.budget
-    recent = sum(time > seen.now - budget.per for time in seen.case.trained_at)
+    recent = sum(time > now - budget.per for time in case.trained_at)
     if recent < budget.max_trainings:
         return None
     return Decision(Kind.BUDGET, f"{recent} trainings within {budget.per}, all that the budget allows")

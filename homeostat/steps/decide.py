@@ -1,15 +1,17 @@
 """The healer's first half: compares what is with what should be, and opens a case when a model must change."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from homeostat.contract.model import Contract
 from homeostat.errors import StaleCaseError, TransientError
-from homeostat.healing.rules import Decision, Kind, Situation, decide, labelled_rows
+from homeostat.healing.operator import DONE, REFUSED, Wish, actor_of, refusal, said, wish_of
+from homeostat.healing.rules import Decision, Kind, Situation, decide, hold_for_budget, labelled_rows
 from homeostat.healing.streak import Streak
 from homeostat.metric_names import DECISIONS
-from homeostat.ports import CaseStore, Ledger, ModelRegistry, Telemetry
+from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, OperatorDecision, Telemetry
 from homeostat.records import Case, CaseState, DriftReport, Record, RetrainRequest, derived_id
 
 
@@ -19,6 +21,9 @@ class DecideStep:
     The history that a cold start waits for begins with the first drift report, i.e. when this product's loop
     began to watch. The ledger keeps that time (an entry's id is taken once), so a restart does not begin the
     wait anew. Whether enough rows came meanwhile is the training's to say.
+
+    An operator may have a case opened without drift, confirmation or cooldown; one is open at a time and the
+    budget holds all the same. The case keeps what the operator is to be told until that was done.
     """
 
     def __init__(  # noqa: PLR0917 - all steps are built alike: contract, ports, then what is theirs
@@ -65,11 +70,13 @@ class DecideStep:
         Raises:
             TransientError: Somebody else wrote the case first.
         """
-        case, champion = self._cases.load(), self._registry.aliases().champion
+        case, aliases = self._cases.load(), self._registry.aliases()
+        champion = aliases.champion
+        case = self._hear(case, aliases, now)
         situation = Situation(case, champion, self._streak, self._history(champion), now)
         decision = decide(self._contract, situation)
         if decision.kind is Kind.OPEN:
-            case = self._opened(case, decision, now)
+            case = self._saved(self._opened(case, decision, now))
         if case.state is CaseState.TRAINING and self._due(str(case.request_id), now):
             return [self._request(case, champion, now)]
         self._note(decision, case, now)
@@ -84,10 +91,42 @@ class DecideStep:
             self._history_since = datetime.fromisoformat(str(entry.payload["since"]))
         return self._history_since
 
+    def _hear(self, case: Case, aliases: Aliases, now: datetime) -> Case:
+        """Open a case for an operator who asked for a training, and answer; return the case as it is then.
+
+        The case is opened before the answer is given: after a crash in between it says so itself.
+        """
+        asked = [one for one in self._registry.decisions() if wish_of(one) is Wish.RETRAIN]
+        for decision in asked:
+            if case.unanswered is None:
+                why_not = refusal(decision, case, aliases) or self._no_budget(case, now)
+                if why_not is not None:
+                    self._registry.answer(decision, f"{REFUSED}{why_not}")
+                    continue
+                case = self._saved(self._asked(case, decision, aliases.champion, now))
+            self._registry.answer(decision, str(case.unanswered))
+            case = self._saved(replace(case, unanswered=None))
+        if case.unanswered is not None:  # the answer was given, and then the process ended
+            case = self._saved(replace(case, unanswered=None))
+        return case
+
+    def _no_budget(self, case: Case, now: datetime) -> str | None:
+        held = hold_for_budget(self._contract, case, now)
+        return held.reason if held else None
+
+    def _asked(self, case: Case, asked: OperatorDecision, champion: str | None, now: datetime) -> Case:
+        """Return the case that an operator wants, with the last look at this champion as its evidence."""
+        latest = self._streak.latest
+        known = latest is not None and champion is not None and latest.version == champion
+        decision = Decision(Kind.OPEN, said(asked), latest if known else None, self._streak.since if known else None)
+        opened = self._opened(case, decision, now)
+        what = f"{DONE}case {opened.request_id} was opened, a training is asked for"
+        return replace(opened, actor=actor_of(asked), unanswered=what)
+
     def _opened(self, case: Case, decision: Decision, now: datetime) -> Case:
         per = self._contract.budget.per
         cause = decision.report.report_id if decision.report else "cold"
-        opened = Case(
+        return Case(
             state=CaseState.TRAINING,
             revision=case.revision,
             request_id=derived_id(self._contract.product, "case", cause, str(case.revision)),
@@ -96,9 +135,13 @@ class DecideStep:
             since=now,
             drift_since=decision.drift_since,
             trained_at=(*(time for time in case.trained_at if time > now - per), now),
+            fruitless=case.fruitless,
+            fruitless_against=case.fruitless_against,
         )
+
+    def _saved(self, case: Case) -> Case:
         try:
-            return self._cases.save(opened)
+            return self._cases.save(case)
         except StaleCaseError as error:
             raise TransientError(f"the case was written meanwhile: {error}") from error
 
@@ -113,7 +156,7 @@ class DecideStep:
         if at is None:
             raise TransientError("the case in training has no start; an operator must close it")
         payload = {"request_id": request_id, "reason": case.reason, "champion": champion, **self._summary(case)}
-        self._ledger.append(derived_id(request_id, "opened"), at, "case_opened", payload)
+        self._ledger.append(derived_id(request_id, "opened"), at, "case_opened", payload, case.actor)
         self._emitted[request_id] = now
         self._streak = Streak()
         return RetrainRequest(

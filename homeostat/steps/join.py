@@ -26,22 +26,23 @@ class JoinStep:
         self._telemetry = telemetry
         self._pending: dict[str, Prediction] = {}
         self._labels: dict[str, Label] = {}
+        self._released: dict[str, datetime] = {}  # event times, for a span of maturity: see ``_fold``
 
-    def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
+    def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:  # noqa: ARG002 - the worker's shape
         """Remember predictions and labels; they leave again by ``tick``."""
-        self.restore(records, now)
+        self._fold(records)
         return []
 
-    def restore(self, records: Sequence[Record], now: datetime) -> None:  # noqa: ARG002 - the clock of the port
-        """Fold records; what was released before a restart is released again and changes nothing."""
-        fates: Counter[str] = Counter()
-        for record in records:
-            if isinstance(record, Prediction):
-                self._pending.setdefault(record.event_id, record)
-            elif isinstance(record, Label):
-                fates[self._keep(record)] += 1
-        for fate, rows in fates.items():
-            self._count(fate, rows)
+    def restore(self, records: Sequence[Record], now: datetime) -> None:
+        """Fold records; what was released before a restart is released again and changes nothing.
+
+        An old label for which no prediction is in sight has done its work before the restart.
+        """
+        self._fold(records)
+        limit = now - self._maturity
+        self._labels = {
+            key: label for key, label in self._labels.items() if label.label_time > limit or key in self._pending
+        }
 
     def tick(self, now: datetime) -> list[Record]:
         """Release every prediction that is mature by now in event-time order, and labels nobody waits for."""
@@ -49,11 +50,28 @@ class JoinStep:
         mature = [p for p in self._pending.values() if p.event_time <= limit]
         mature.sort(key=lambda p: (p.event_time, p.event_id))
         outcomes = [self._release(prediction) for prediction in mature]
+        self._forget(limit - self._maturity)
         if outcomes:
             labelled = sum(outcome.label is not None for outcome in outcomes)
             self._telemetry.gauge(LABEL_MATURITY, labelled / len(outcomes), product=self._product)
             self._count("never", len(outcomes) - labelled)
         return [*outcomes, *self._orphans(limit, now)]
+
+    def _fold(self, records: Sequence[Record]) -> None:
+        """Take what has come.
+
+        A prediction published twice by a crash may come again when its outcome is out and its label gone; a
+        second outcome, without the label, must not follow.
+        """
+        fates: Counter[str] = Counter()
+        for record in records:
+            if isinstance(record, Prediction):
+                if record.event_id not in self._released:
+                    self._pending.setdefault(record.event_id, record)
+            elif isinstance(record, Label):
+                fates[self._keep(record)] += 1
+        for fate, rows in fates.items():
+            self._count(fate, rows)
 
     def _keep(self, label: Label) -> str:
         """Keep the label that holds, and return what this one is."""
@@ -66,6 +84,7 @@ class JoinStep:
 
     def _release(self, prediction: Prediction) -> Outcome:
         del self._pending[prediction.event_id]
+        self._released[prediction.event_id] = prediction.event_time
         label = self._labels.pop(prediction.event_id, None)
         return Outcome(
             event_id=prediction.event_id,
@@ -94,6 +113,11 @@ class JoinStep:
             value, _ = encode(label)
             letters.append(DeadLetter(derived_id("labels", label.event_id), "labels", reason, value, now))
         return letters
+
+    def _forget(self, horizon: datetime) -> None:
+        """Drop what was released longest ago; outcomes go out in event-time order, so those come first."""
+        while self._released and next(iter(self._released.values())) < horizon:
+            del self._released[next(iter(self._released))]
 
     def _count(self, fate: str, rows: int) -> None:
         if rows:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.canary.memory import OutcomeMemory
 from homeostat.canary.verdict import Finding, judge_canary, judge_watch
 from homeostat.contract.model import Contract
+from homeostat.healing.closing import GUARDRAIL, REVISION
+from homeostat.healing.operator import ACTIONS, actor_of, refusal, said, wish_of
 from homeostat.metric_names import CANARY_LOSS_DIFFERENCE, CANARY_ROWS
-from homeostat.ports import Aliases, CaseStore, ModelRegistry, Telemetry
+from homeostat.ports import Aliases, CaseStore, ModelRegistry, OperatorDecision, Telemetry
 from homeostat.records import (
     Action,
     CanaryVerdict,
@@ -22,12 +24,18 @@ from homeostat.records import (
     derived_id,
 )
 
+_ASKED_AGAIN = timedelta(minutes=1)  # an operator's verdict that seems to be lost: somebody waits for it
+_UNSEEN = Finding(None, "nothing was compared yet")
+
 
 class JudgeStep:
     """Turns training runs and outcomes into verdicts; who carries them out is ``promote``.
 
     A look happens when a block of outcomes was completed. A canary may last ``max_duration`` and is judged
-    once the rows of that span are mature; the watch likewise.
+    once the rows of that span are mature; the watch likewise. One that waits for an approval, or is held by an
+    operator, goes on being judged and does not run out of time; held, only a broken guardrail rejects it.
+
+    What an operator wants of who serves becomes a verdict too, at once and with the evidence so far.
     """
 
     def __init__(self, contract: Contract, registry: ModelRegistry, cases: CaseStore, telemetry: Telemetry) -> None:
@@ -40,7 +48,7 @@ class JudgeStep:
         self._memory = OutcomeMemory(contract.canary, contract.objective.metric)
         self._requests: dict[str, str] = {}  # request by the version that came of it
         self._looks: dict[str, tuple[object, int, Finding]] = {}  # what the last look saw, its number, its finding
-        self._given: dict[str, datetime] = {}  # when a verdict was last given, by its id
+        self._given: dict[tuple[str, str], datetime] = {}  # when a verdict was last given, by its id and actor
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Answer each training run at once, and remember outcomes for the next look."""
@@ -57,13 +65,16 @@ class JudgeStep:
         self._memory.forget(now - span - self._contract.label.maturity)
 
     def tick(self, now: datetime) -> list[Record]:
-        """Look at the canary and at the watched champion, and return the verdict where there is one."""
+        """Look at the canary and at the watched champion, and return the verdict where there is one.
+
+        An operator's verdicts come first: what is found at the same look does not overrule them.
+        """
         case, aliases = self._cases.load(), self._registry.aliases()
-        verdicts = []
-        if case.state is CaseState.CANARY and case.challenger is not None and case.challenger == aliases.challenger:
-            verdicts += self._look_at_canary(case, aliases.champion or "", now)
-        verdicts += self._look_at_champion(case, aliases, now)
-        return list(verdicts)
+        found = []
+        if case.on_trial and case.challenger is not None and case.challenger == aliases.challenger:
+            found += self._look_at_canary(case, aliases.champion or "", now)
+        found += self._look_at_champion(case, aliases, now)
+        return [*self._wanted(case, aliases, now), *found]
 
     def _answer(self, run: TrainingRun, now: datetime) -> CanaryVerdict:
         """Return the verdict on a training run; a failed one travels like a rejected challenger."""
@@ -73,7 +84,8 @@ class JudgeStep:
             return self._verdict(run.request_id, Action.REJECT, run.version, Finding(None, reason, evidence), now)
         champion = self._registry.aliases().champion
         if champion is None or champion == run.version:
-            finding = Finding(None, f"first champion: offline gates passed; {run.reason}", evidence)
+            asked = ", no approval asked for as nothing serves yet" if self._policy.approval == "manual" else ""
+            finding = Finding(None, f"first champion: offline gates passed{asked}; {run.reason}", evidence)
             return self._verdict(run.request_id, Action.PROMOTE, run.version, finding, now)
         finding = Finding(None, f"offline gates passed: {run.reason}", evidence | {"champion": champion})
         return self._verdict(run.request_id, Action.START, run.version, finding, now)
@@ -82,14 +94,19 @@ class JudgeStep:
         challenger, since = str(case.challenger), case.since or now
         sums = self._memory.sums(champion, challenger)
         health = self._memory.health(challenger, since)
-        expired = now >= since + self._policy.max_duration + self._contract.label.maturity
+        waits = case.held or case.state is CaseState.WAITING
+        expired = not waits and now >= since + self._policy.max_duration + self._contract.label.maturity
         finding = self._look(
             challenger,
             (champion, len(sums.rows), health, expired),
             lambda looks: judge_canary(sums, self._policy, health, looks=looks, expired=expired),
         )
         self._measure(finding.evidence)
+        if case.held and not finding.guardrail:
+            return []
         evidence = finding.evidence | {"champion": champion, "challenger": challenger}
+        if finding.guardrail:
+            evidence[GUARDRAIL] = True
         return self._once(str(case.request_id), challenger, replace(finding, evidence=evidence), now)
 
     def _look_at_champion(self, case: Case, aliases: Aliases, now: datetime) -> list[CanaryVerdict]:
@@ -105,9 +122,40 @@ class JudgeStep:
             (previous, len(sums.rows)),
             lambda looks: judge_watch(sums, self._policy, looks=looks),
         )
-        request_id = self._requests.get(champion) or case.request_id or derived_id("watch", champion)
         evidence = finding.evidence | {"champion": champion, "previous": previous}
-        return self._once(request_id, champion, replace(finding, evidence=evidence), now)
+        return self._once(self._request_of(champion, case), champion, replace(finding, evidence=evidence), now)
+
+    def _wanted(self, case: Case, aliases: Aliases, now: datetime) -> list[CanaryVerdict]:
+        """Return verdicts for what operators want of who serves and can have."""
+        verdicts = []
+        for decision in self._registry.decisions():
+            action = ACTIONS.get(wish_of(decision))
+            if action is not None and refusal(decision, case, aliases) is None:
+                verdicts += self._asked(decision, action, case, aliases, now)
+        return verdicts
+
+    def _asked(
+        self, decision: OperatorDecision, action: Action, case: Case, aliases: Aliases, now: datetime
+    ) -> list[CanaryVerdict]:
+        """Return an operator's wish as a verdict, with what the last look saw."""
+        champion = str(aliases.champion)
+        watched = action is Action.ROLLBACK
+        version = champion if watched else str(case.challenger)
+        request_id = self._request_of(champion, case) if watched else str(case.request_id)
+        _, _, seen = self._looks.get(f"watch {champion}" if watched else version, (None, 0, _UNSEEN))
+        rival = {"previous": aliases.previous} if watched else {"challenger": version}
+        evidence = seen.evidence | {"champion": aliases.champion, REVISION: case.revision} | rival
+        reason = f"{said(decision)}; evidence so far: {seen.reason}"
+        # a version may be rolled back, brought back by hand and rolled back again: the case moves on each time
+        parts = (request_id, action, version, str(case.revision)) if watched else (request_id, action, version)
+        verdict = CanaryVerdict(
+            derived_id(*parts), request_id, now, action, version, reason, evidence, actor_of(decision)
+        )
+        return self._unless_given(verdict, now, _ASKED_AGAIN)
+
+    def _request_of(self, champion: str, case: Case) -> str:
+        """Return the request that a champion came of, as far as it is known."""
+        return self._requests.get(champion) or case.request_id or derived_id("watch", champion)
 
     def _look(self, key: str, seen: object, judge: Callable[[int], Finding]) -> Finding:
         """Return a new finding when there is something new to see, the last one otherwise."""
@@ -122,10 +170,14 @@ class JudgeStep:
         if finding.action is None:
             return []
         verdict = self._verdict(request_id, finding.action, version, finding, now)
-        last = self._given.get(verdict.verdict_id)
-        if last is not None and now - last < self._contract.healing.cooldown:
+        return self._unless_given(verdict, now, self._contract.healing.cooldown)
+
+    def _unless_given(self, verdict: CanaryVerdict, now: datetime, again: timedelta) -> list[CanaryVerdict]:
+        """Return a verdict that was not given within a span by the same actor."""
+        last = self._given.get((verdict.verdict_id, verdict.actor))
+        if last is not None and now - last < again:
             return []
-        self._given[verdict.verdict_id] = now
+        self._given[verdict.verdict_id, verdict.actor] = now
         return [verdict]
 
     def _verdict(

@@ -1,11 +1,11 @@
 """Scores each event before its outcome is known."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import isfinite
 from time import perf_counter
-
-import polars as pl
 
 from homeostat.canary.routing import arm_of, propensity
 from homeostat.contract.model import Contract
@@ -16,6 +16,9 @@ from homeostat.records import Arm, FeatureRow, Prediction, Record, Scalar, deriv
 from homeostat.training.models import ScoringModel, load_model
 
 Values = tuple[Scalar, ...]
+
+CLOCK_SLACK = timedelta(minutes=1)  # clocks of callers may be this far ahead of ours
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +68,20 @@ class PredictStep:
         self._registry = registry
         self._online = online
         self._telemetry = telemetry
-        self._schema = {
-            name: pl.String if name in contract.categorical else pl.Float64 for name in contract.feature_names
-        }
+        self._categorical = contract.categorical
         self._models: dict[str, ScoringModel] = {}
         self._within_sla = 0
         self._served = 0
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
-        """Score feature rows and return one prediction for each."""
+        """Score feature rows and return one prediction for each.
+
+        The row in hand is what the event could know. The online store may hold a later event of the entity
+        by now, which can have the same time, or none at all where it evicts.
+        """
         rows = [record for record in records if isinstance(record, FeatureRow)]
         started = perf_counter()
-        stored = self._online.read([row.entity_id for row in rows])
-        values = [_as_of(row, online) for row, online in zip(rows, stored, strict=True)]
-        return list(self._predicted(rows, values, now, started))
+        return list(self._predicted(rows, [row.values for row in rows], now, started))
 
     def answer(self, queries: Sequence[Query], now: datetime) -> list[Prediction | InvalidRecordError]:
         """Score entities by their stored features; a query that lacks a feature gets the error in its place.
@@ -87,7 +90,7 @@ class PredictStep:
         """
         started = perf_counter()
         stored = self._online.read([query.entity_id for query in queries])
-        found = [self._looked_up(query, row) for query, row in zip(queries, stored, strict=True)]
+        found = [self._looked_up(query, row, now) for query, row in zip(queries, stored, strict=True)]
         asked = [(q, v) for q, v in zip(queries, found, strict=True) if not isinstance(v, InvalidRecordError)]
         rows, values = [query for query, _ in asked], [v for _, v in asked]
         predictions = iter(self._predicted(rows, values, now, started) if asked else [])
@@ -100,8 +103,10 @@ class PredictStep:
         """Have nothing to do as time passes."""
         return []
 
-    def _looked_up(self, query: Query, stored: OnlineRow | None) -> Values | InvalidRecordError:
+    def _looked_up(self, query: Query, stored: OnlineRow | None, now: datetime) -> Values | InvalidRecordError:
         names = self._contract.feature_names
+        if fault := _time_fault(query.event_time, now) or self._fault(query.given):
+            return InvalidRecordError(fault)
         if stored is None and (missing := [name for name in names if name not in query.given]):
             return InvalidRecordError(
                 f"entity '{query.entity_id}' has no stored features, and {', '.join(missing)} "
@@ -109,6 +114,17 @@ class PredictStep:
             )
         values = stored.values if stored else (None,) * len(names)
         return tuple(query.given.get(name, value) for name, value in zip(names, values, strict=True))
+
+    def _fault(self, given: Mapping[str, Scalar]) -> str | None:
+        """Return what is wrong with features given by a caller: whatever they are, no model may choke on them."""
+        for name, value in given.items():
+            if name not in self._contract.features:
+                return f"features.{name}: no such feature; expected some of {', '.join(self._contract.feature_names)}"
+            text = name in self._categorical
+            fits = isinstance(value, str) if text else isinstance(value, int | float) and abs(value) <= _LARGEST
+            if value is not None and not fits:
+                return f"features.{name} is {value!r}, expected {'a text' if text else 'a finite number'} or null"
+        return None
 
     def _predicted(
         self, rows: Sequence[FeatureRow | Query], values: list[Values], now: datetime, started: float
@@ -126,10 +142,10 @@ class PredictStep:
         self._models = {version: model for version, model in self._models.items() if version in wanted}
         if not wanted:
             return scored
-        frame = pl.DataFrame(values, schema=self._schema, orient="row")
+        columns = dict(zip(self._contract.feature_names, zip(*values, strict=True), strict=True))
         for version in dict.fromkeys(wanted):
             try:
-                scored.scores[version] = self._model(version).score(frame).tolist()
+                scored.scores[version] = _finite(self._model(version).score_cells(columns).tolist())
             except ModelError as error:
                 scored.failures[version] = f"version {version} failed: {error}"
         return scored
@@ -183,10 +199,15 @@ class PredictStep:
         self._telemetry.gauge(SLA_ATTAINMENT, self._within_sla / max(self._served, 1), product=product)
 
 
-def _as_of(row: FeatureRow, stored: OnlineRow | None) -> Values:
-    """Return the entity's stored features, or the row in hand where the store has moved past its event.
+def _finite(scores: list[float]) -> list[float]:
+    if not all(map(isfinite, scores)):  # the log has no place for one, and no case would ever be judged by it
+        raise ModelError("it gives a score that is no number")
+    return scores
 
-    The store keeps the last row of an entity. Of two events of one entity in a micro-batch the first
-    would be answered with features it could not have known, and an entity may have been evicted.
-    """
-    return stored.values if stored and stored.event_time == row.event_time else row.values
+
+def _time_fault(time: datetime, now: datetime) -> str | None:
+    if time.tzinfo is None:
+        return f"event_time {time.isoformat()} has no zone: expected a time like 2030-05-01T12:00:00Z"
+    if time > now + CLOCK_SLACK:
+        return f"event_time {time.isoformat()} is {(time - now).total_seconds():.0f} s ahead of the clock"
+    return None

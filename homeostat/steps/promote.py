@@ -1,4 +1,4 @@
-"""The healer's second half: carries verdicts out in the registry and closes cases."""
+"""The healer's second half: carries verdicts out in the registry, closes cases, and answers operators."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,12 +6,16 @@ from datetime import datetime
 
 from homeostat.contract.model import Contract
 from homeostat.errors import StaleCaseError, TransientError
+from homeostat.healing.closing import closed, is_done, is_due, is_over, promotion_of, still_true
+from homeostat.healing.operator import ACTIONS, DONE, REFUSED, Wish, actor_of, refusal, said, wish_of
 from homeostat.metric_names import CASE_STATE, DECISIONS
-from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, Telemetry
-from homeostat.records import Action, CanaryVerdict, Case, CaseState, Promotion, Record, derived_id
+from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, OperatorDecision, Telemetry
+from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, Record, derived_id
 
 OUTCOME_TAG = "homeostat.outcome"
 REASON_TAG = "homeostat.reason"
+_OUTCOMES = {Action.PROMOTE: "promoted", Action.REJECT: "rejected", Action.ROLLBACK: "rolled_back"}
+_WAITING = "waiting_for_approval"
 
 
 class PromoteStep:
@@ -19,6 +23,9 @@ class PromoteStep:
 
     Order of every change: ledger, aliases, case. The case is what commits it: a crash in between finds the
     case as it was, and the verdict's next delivery repeats the same idempotent writes to the same end.
+
+    An operator's decision on who serves comes as a verdict of the judge's, so it is carried out like any other,
+    and answered behind the case. ``hold`` needs no verdict; what can't be done is answered and changes nothing.
     """
 
     def __init__(
@@ -45,73 +52,92 @@ class PromoteStep:
         """Need no memory: what was carried out is in the case and in the registry."""
 
     def tick(self, now: datetime) -> list[Record]:
-        """End a cooldown that is over, and follow an operator who moved an alias during a canary.
+        """End a cooldown that is over, follow an operator who moved an alias during a canary, and answer others.
 
         Raises:
             TransientError: Somebody else wrote the case first.
         """
         case = self._cases.load()
         promotions: list[Record] = []
-        if case.state is CaseState.CANARY:
+        if case.on_trial:
             promotions = self._follow_operator(case, self._registry.aliases(), now)
         elif case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
-            stable = Case(CaseState.STABLE, case.revision, since=now, trained_at=case.trained_at)
-            self._save(stable)
+            self._save(_rested(case, now))
+        for decision in self._registry.decisions():
+            self._hear(decision, now)
         self._show(self._cases.load().state)
         return promotions
 
     def _carry_out(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
-        """Carry out one verdict; None for one that a closed case no longer asks for."""
+        """Carry out one verdict; None for one that a closed case no longer asks for, or that only an operator may."""
         case, aliases = self._cases.load(), self._registry.aliases()
         if verdict.action is Action.ROLLBACK:
-            return self._roll_back(verdict, case, aliases, now)
+            promotion = self._roll_back(verdict, case, aliases, now)
+        else:
+            promotion = self._judged(verdict, case, aliases, now)
+        if promotion is not None and verdict.actor != HOMEOSTAT:
+            self._answer(promotion)
+        return promotion
+
+    def _judged(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
         if case.request_id != verdict.request_id:
             return None
-        verdict = _still_true(verdict, aliases)
-        if _is_done(verdict, case, aliases):
-            return _promotion(verdict, aliases.champion)
-        if not _is_due(verdict, case):
+        verdict = still_true(verdict, aliases)
+        if is_done(verdict, case, aliases):
+            return promotion_of(verdict, aliases.champion)
+        if not is_due(verdict, case):
             return None
         if verdict.action is Action.START:
             return self._start(verdict, case, aliases, now)
+        manual = self._contract.canary.approval == "manual" and verdict.actor == HOMEOSTAT
+        if manual and case.on_trial and verdict.action is Action.PROMOTE:
+            self._wait(verdict, case, aliases, now)
+            return None
         return self._close(verdict, case, aliases, now)
 
     def _start(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
         self._record(verdict, aliases.champion, now)
         self._registry.set_alias("challenger", verdict.version)
         self._save(replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now))
-        return _promotion(verdict, aliases.champion)
+        return promotion_of(verdict, aliases.champion)
 
-    def _close(
-        self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime, actor: str = "homeostat"
-    ) -> Promotion:
+    def _wait(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> None:
+        """Leave a proven challenger in its canary until an operator has decided; later evidence replaces the first."""
+        if case.state is CaseState.WAITING and case.reason == verdict.reason:
+            return
+        if case.state is not CaseState.WAITING:
+            self._record(verdict, aliases.champion, now, CaseState.WAITING)
+        self._tag(verdict, _WAITING)
+        self._save(replace(case, state=CaseState.WAITING, reason=verdict.reason))
+
+    def _close(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
         champion = verdict.version if verdict.action is Action.PROMOTE else aliases.champion
-        self._record(verdict, champion, now, actor)
+        self._record(verdict, champion, now)
         if verdict.action is Action.PROMOTE and verdict.version != aliases.champion:
             self._registry.set_alias("previous", aliases.champion)
             self._registry.set_alias("champion", verdict.version)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
-        self._tag(verdict)
-        self._save(self._cooling(case, verdict.reason, now))
-        return _promotion(verdict, champion)
+        self._tag(verdict, _OUTCOMES[verdict.action])
+        self._save(closed(case, verdict, champion, now, policy=self._contract.healing))
+        return promotion_of(verdict, champion)
 
     def _roll_back(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
         """Give the traffic back to ``previous``; a case that is open meanwhile rested on the bad champion, and ends."""
         begun = aliases.champion == aliases.previous and aliases.champion != verdict.version
         if aliases.previous is None or not (begun or aliases.champion == verdict.version):
             return None
-        if begun and case.since is not None and case.since >= verdict.at:  # the case was written since: it is over
-            said = case.state is CaseState.COOLDOWN and case.request_id == verdict.request_id
-            return _promotion(verdict, aliases.champion) if said else None
+        if begun and is_over(verdict, case):
+            done = case.state is CaseState.COOLDOWN and case.request_id == verdict.request_id
+            return promotion_of(verdict, aliases.champion) if done else None
         self._record(verdict, aliases.previous, now)
         self._registry.set_alias("champion", aliases.previous)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
-        self._tag(verdict)
+        self._tag(verdict, _OUTCOMES[verdict.action])
         ended = replace(case, request_id=verdict.request_id)  # a verdict on the case that ends here is void
-        self._save(self._cooling(ended, verdict.reason, now))
-        return _promotion(verdict, aliases.previous)
+        self._save(closed(ended, verdict, aliases.previous, now, policy=self._contract.healing))
+        return promotion_of(verdict, aliases.previous)
 
     def _follow_operator(self, case: Case, aliases: Aliases, now: datetime) -> list[Record]:
         """Close a canary whose aliases somebody moved by hand in the registry."""
@@ -123,11 +149,11 @@ class PromoteStep:
             return []
         request_id = str(case.request_id)
         verdict_id = derived_id(request_id, action, case.challenger or "")  # the judge's would be the same
-        verdict = CanaryVerdict(verdict_id, request_id, now, action, case.challenger, reason)
+        verdict = CanaryVerdict(verdict_id, request_id, now, action, case.challenger, reason, actor="operator")
         before = self._champion_before(request_id)
         if action is Action.PROMOTE and before not in {None, aliases.previous}:
             self._registry.set_alias("previous", before)
-        return [self._close(verdict, case, aliases, now, actor="operator")]
+        return [self._close(verdict, case, aliases, now)]
 
     def _champion_before(self, request_id: str) -> str | None:
         """Return who served when the canary of a case began, from the ledger."""
@@ -135,7 +161,39 @@ class PromoteStep:
         champions = [payload["champion"] for payload in starts if payload["request_id"] == request_id]
         return str(champions[-1]) if champions and champions[-1] else None
 
-    def _record(self, verdict: CanaryVerdict, champion: str | None, now: datetime, actor: str = "homeostat") -> None:
+    def _hear(self, decision: OperatorDecision, now: datetime) -> None:
+        """Answer what can't be done, and hold a canary; the judge has still to say its part of the rest."""
+        case = self._cases.load()
+        wish = wish_of(decision)
+        if wish is Wish.RETRAIN:  # the other half's
+            return
+        why_not = refusal(decision, case, self._registry.aliases())
+        if why_not is not None:
+            self._registry.answer(decision, f"{REFUSED}{why_not}")
+        elif wish is Wish.HOLD:
+            self._hold(decision, case, now)
+
+    def _hold(self, decision: OperatorDecision, case: Case, now: datetime) -> None:
+        request_id, version = str(case.request_id), str(case.challenger)
+        if not case.held:
+            payload = {"request_id": request_id, "version": version, "reason": said(decision)}
+            self._ledger.append(derived_id(request_id, Wish.HOLD, version), now, Wish.HOLD, payload, actor_of(decision))
+            self._telemetry.count(DECISIONS, product=self._contract.product, action=Wish.HOLD)
+            self._save(replace(case, held=True))
+        self._registry.answer(decision, f"{DONE}version {version} stays in its canary until it is approved or rejected")
+
+    def _answer(self, promotion: Promotion) -> None:
+        """Answer the operators who asked for what was done now."""
+        for decision in self._registry.decisions():
+            action = ACTIONS.get(wish_of(decision))
+            if action is promotion.action and decision.version in {promotion.version, None}:
+                self._registry.answer(decision, f"{DONE}{_told(promotion)}")
+
+    def _record(
+        self, verdict: CanaryVerdict, champion: str | None, now: datetime, kind: Action | CaseState | None = None
+    ) -> None:
+        """Write a verdict into the ledger, once, as what became of it: by itself what it asks for."""
+        kind = kind or verdict.action
         payload = {
             "request_id": verdict.request_id,
             "version": verdict.version,
@@ -143,17 +201,13 @@ class PromoteStep:
             "reason": verdict.reason,
             "evidence": verdict.evidence,
         }
-        self._ledger.append(derived_id(verdict.verdict_id, "decision"), now, verdict.action.value, payload, actor)
-        self._telemetry.count(DECISIONS, product=self._contract.product, action=verdict.action.value)
+        entry_id = derived_id(verdict.verdict_id, "decision" if kind is verdict.action else kind)
+        self._ledger.append(entry_id, now, kind.value, payload, verdict.actor)
+        self._telemetry.count(DECISIONS, product=self._contract.product, action=kind.value)
 
-    def _tag(self, verdict: CanaryVerdict) -> None:
-        done = {Action.PROMOTE: "promoted", Action.REJECT: "rejected", Action.ROLLBACK: "rolled_back"}
+    def _tag(self, verdict: CanaryVerdict, outcome: str) -> None:
         if verdict.version is not None:
-            self._registry.tag(verdict.version, {OUTCOME_TAG: done[verdict.action], REASON_TAG: verdict.reason})
-
-    def _cooling(self, case: Case, reason: str, now: datetime) -> Case:
-        until = now + self._contract.healing.cooldown
-        return replace(case, state=CaseState.COOLDOWN, challenger=None, since=now, cooldown_until=until, reason=reason)
+            self._registry.tag(verdict.version, {OUTCOME_TAG: outcome, REASON_TAG: verdict.reason})
 
     def _save(self, case: Case) -> None:
         try:
@@ -168,33 +222,23 @@ class PromoteStep:
             self._shown = state
 
 
-def _still_true(verdict: CanaryVerdict, aliases: Aliases) -> CanaryVerdict:
-    """Return the verdict, turned into a rejection where it was won against a champion that serves no more."""
-    against = verdict.evidence.get("champion")
-    if verdict.action is not Action.PROMOTE or aliases.champion in {against, verdict.version}:
-        return verdict
-    reason = f"judged against champion {against}, but {aliases.champion} serves now"
-    verdict_id = derived_id(verdict.request_id, Action.REJECT, verdict.version or "")
-    return replace(verdict, verdict_id=verdict_id, action=Action.REJECT, reason=reason)
-
-
-def _is_due(verdict: CanaryVerdict, case: Case) -> bool:
-    """Return whether the open case is waiting for this verdict."""
-    if case.state is CaseState.TRAINING:
-        return True
-    return case.state is CaseState.CANARY and verdict.action is not Action.START and verdict.version == case.challenger
-
-
-def _is_done(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
-    """Return whether this verdict was carried out before, so that its promotion is only said again."""
-    if verdict.action is Action.START:
-        return case.state in {CaseState.CANARY, CaseState.COOLDOWN}
-    served = aliases.champion == verdict.version and verdict.version is not None
-    return case.state is CaseState.COOLDOWN and served == (verdict.action is Action.PROMOTE)
-
-
-def _promotion(verdict: CanaryVerdict, champion: str | None) -> Promotion:
-    promotion_id = derived_id(verdict.verdict_id, "promotion")
-    return Promotion(
-        promotion_id, verdict.request_id, verdict.at, verdict.action, verdict.version, champion, verdict.reason
+def _rested(case: Case, now: datetime) -> Case:
+    """Return the case that follows one whose cooldown is over: all that is remembered is how healing went."""
+    return Case(
+        CaseState.STABLE,
+        case.revision,
+        since=now,
+        trained_at=case.trained_at,
+        unanswered=case.unanswered,
+        fruitless=case.fruitless,
+        fruitless_against=case.fruitless_against,
     )
+
+
+def _told(promotion: Promotion) -> str:
+    version, champion = promotion.version, promotion.champion
+    if promotion.action is Action.PROMOTE:
+        return f"version {version} was promoted and serves now"
+    if promotion.action is Action.ROLLBACK:
+        return f"version {version} was rolled back, version {champion} serves again"
+    return f"version {version} was rejected, version {champion} goes on serving"

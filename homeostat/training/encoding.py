@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from homeostat.errors import ModelError
+from homeostat.records import Scalar
 
 MAX_CATEGORIES = 4096  # the most frequent ones of a column; the rest read as missing, so a stored model stays small
 
@@ -42,12 +43,30 @@ class Encoder:
                 raise ModelError(f"column {name!r} can't be scored: {error}") from error
         return out
 
+    def cell_matrix(self, columns: Mapping[str, Sequence[Scalar]]) -> np.ndarray:
+        """Return the same as ``matrix`` from plain cells: of one row, in a tenth of the time that a frame takes.
+
+        Args:
+            columns: The cells of each feature, all of one length; others are ignored.
+
+        Raises:
+            ModelError: A column is absent or has a cell that can't be read.
+        """
+        out = np.empty((len(next(iter(columns.values()), ())), len(self.features)), dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large for float32 reads as infinite, as polars has it
+            for i, name in enumerate(self.features):
+                try:
+                    cells, codes = columns[name], self.codes.get(name)
+                    out[:, i] = cells if codes is None else _coded(codes, cells)
+                except (KeyError, ValueError, TypeError, OverflowError) as error:
+                    raise ModelError(f"column {name!r} can't be scored: {error!r}") from error
+        return out
+
     def _column(self, column: pl.Series) -> np.ndarray:
         codes = self.codes.get(column.name)
         if codes is None:
             return column.cast(pl.Float32).to_numpy()
-        known = codes.get
-        return np.array([known(cell, np.nan) for cell in column.to_list()], dtype=np.float32)
+        return np.array(_coded(codes, column.to_list()), dtype=np.float32)
 
     def to_dict(self) -> dict[str, object]:
         """Return the encoder as JSON-able data; the place of a category in its list is its code."""
@@ -80,6 +99,11 @@ def fit_encoder(frame: pl.DataFrame, features: Sequence[str], categorical: froze
     """
     codes = {name: _codes(frame[name].drop_nulls()) for name in features if name in categorical}
     return Encoder(tuple(features), codes)
+
+
+def _coded(codes: Mapping[str, int], cells: Sequence[Scalar]) -> list[float]:
+    known = codes.get
+    return [known(cell, np.nan) for cell in cells]  # type: ignore[arg-type] # what is no text is unknown
 
 
 def _codes(column: pl.Series) -> dict[str, int]:

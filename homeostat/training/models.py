@@ -1,7 +1,7 @@
 """A model that answers: encoder, learner and calibration, kept as JSON and LightGBM's text, never as pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from homeostat.errors import ModelError
+from homeostat.records import Scalar
 from homeostat.training.calibration import Calibration
 from homeostat.training.encoding import Encoder
 from homeostat.training.linear import LinearCore
@@ -22,11 +23,14 @@ TREES_FILE = "model.txt"
 class ScoringModel(Protocol):
     """What serving needs of a model."""
 
-    def score(self, frame: pl.DataFrame) -> np.ndarray:
+    def score_cells(self, columns: Mapping[str, Sequence[Scalar]]) -> np.ndarray:
         """Return the probability of label 1 for each row, shape (n,).
 
+        Args:
+            columns: The cells of each feature, all of one length.
+
         Raises:
-            ModelError: The frame lacks a feature, or holds it in a type the model can't read.
+            ModelError: A feature is lacking, or holds what the model can't read.
         """
 
 
@@ -50,6 +54,17 @@ class TabularModel:
         if frame.height == 0:
             return np.zeros(0)
         return self.calibration.apply(self.core.margins(self.encoder.matrix(frame)))
+
+    def score_cells(self, columns: Mapping[str, Sequence[Scalar]]) -> np.ndarray:
+        """Return the probability of label 1 for each row, shape (n,).
+
+        Args:
+            columns: The cells of each feature, all of one length, at least 1.
+
+        Raises:
+            ModelError: A feature is lacking, or holds what the model can't read.
+        """
+        return self.calibration.apply(self.core.margins(self.encoder.cell_matrix(columns)))
 
     def recalibrated(self, calibration: Calibration) -> "TabularModel":
         """Return the same model with one more calibration on top."""

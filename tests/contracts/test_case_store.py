@@ -46,6 +46,11 @@ def test_a_saved_case_comes_back_whole_with_the_next_revision(cases: CaseStore, 
         challenger="3",
         cooldown_until=at + timedelta(days=1),
         trained_at=(at - timedelta(days=2), at),
+        actor="operator:ann",
+        held=True,
+        unanswered="done: a case was opened",
+        fruitless=2,
+        fruitless_against="2",
     )
     saved = cases.save(case)
     assert saved == replace(case, revision=1)

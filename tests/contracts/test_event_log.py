@@ -9,6 +9,7 @@ import pytest
 
 from homeostat.adapters.memory import MemoryLog
 from homeostat.adapters.sqlite_log import SqliteLog
+from homeostat.errors import HomeostatError
 from homeostat.ports import EventLog, Message, NewMessage
 
 ADAPTERS: dict[str, Callable[[Path], EventLog]] = {
@@ -121,3 +122,33 @@ def test_threads_that_append_together_keep_offsets_consecutive(log: EventLog, at
     assert [m.offset for m in messages] == list(range(200))
     calls = [values(messages[i : i + 4]) for i in range(0, 200, 4)]
     assert all(len({value.rsplit(b" ", 1)[0] for value in call}) == 1 for call in calls)
+
+
+def test_trimming_leaves_what_is_younger_and_offsets_keep_counting(log: EventLog, at: datetime) -> None:
+    for minute in range(4):
+        log.append(news("a", b"%d" % minute), at + minute * MINUTE)
+    log.append(news("b", b"old"), at)
+    assert log.trim("a", at + 2 * MINUTE) == 2
+    assert log.trim("a", at + 2 * MINUTE) == 0
+    assert [(m.offset, m.value) for m in log.read("a", 2, 9)] == [(2, b"2"), (3, b"3")]
+    assert log.offset_at("a", at) == 2
+    log.append(news("a", b"4"), at + 4 * MINUTE)
+    assert values(log.read("a", 4, 9)) == [b"4"]
+    assert values(log.read("b", 0, 9)) == [b"old"]
+
+
+def test_what_somebody_has_still_to_read_is_not_trimmed(log: EventLog, at: datetime) -> None:
+    log.append(news("a", b"0", b"1", b"2"), at)
+    log.commit("quick", {"a": 3})
+    log.commit("slow", {"a": 1, "b": 0})
+    assert log.trim("a", at + MINUTE) == 1
+    assert values(log.read("a", 1, 9)) == [b"1", b"2"]
+
+
+def test_a_trimmed_offset_is_not_skipped_in_silence(log: EventLog, at: datetime) -> None:
+    log.append(news("a", b"0", b"1"), at)
+    assert log.trim("a", at + MINUTE) == 2
+    assert log.end("a") == 2
+    with pytest.raises(HomeostatError, match="trimmed"):
+        log.read("a", 0, 9)
+    assert log.trim("nowhere", at) == 0

@@ -169,6 +169,26 @@ def test_writing_nothing_offline_is_fine(offline: OfflineFeatures) -> None:
     assert offline.training_frame(LATER).is_empty()
 
 
+def test_what_is_forgotten_is_a_week_older_at_most_and_nothing_younger(offline: OfflineFeatures) -> None:
+    hours = [24 * day for day in range(0, 40, 2)]
+    offline.write_features([row(f"e{h:03}", "a", h) for h in hours])
+    offline.write_outcomes([outcome(f"e{h:03}", "a", h) for h in hours])
+    offline.training_frame(LATER)
+    before = NOON + timedelta(days=20)
+    assert offline.forget(before) > 0
+    times = offline.training_frame(LATER)["event_time"].to_list()
+    assert [time for time in times if time >= before] == [NOON + timedelta(hours=h) for h in hours if h >= 24 * 20]
+    assert min(times) > before - timedelta(days=7)
+    assert offline.forget(before) == 0
+    offline.write_features([row("e999", "b", 24 * 50)])
+    offline.write_outcomes([outcome("e999", "b", 24 * 50)])
+    assert offline.training_frame(LATER)["event_id"].to_list()[-1] == "e999"
+
+
+def test_forgetting_in_an_empty_store_is_fine(offline: OfflineFeatures) -> None:
+    assert offline.forget(NOON) == 0
+
+
 entities = st.sampled_from("abc")
 hours_of_entities = st.lists(st.tuples(entities, st.integers(0, 24 * 35)), unique=True, max_size=12)
 

@@ -8,7 +8,7 @@ import pytest
 
 from homeostat.adapters.memory import MemoryRegistry
 from homeostat.errors import HomeostatError, ModelError
-from homeostat.ports import Aliases, ModelPackage, ModelRegistry
+from homeostat.ports import Aliases, ModelPackage, ModelRegistry, OperatorDecision
 
 PACKAGE = ModelPackage(
     files={"model.txt": b"tree\nv4\n", "profile.json": b'{"rows": 3}'},
@@ -102,3 +102,104 @@ def test_tags_are_added_and_replaced_and_the_rest_stays(registry: ModelRegistry)
 def test_a_version_that_is_not_there_can_not_be_tagged(registry: ModelRegistry) -> None:
     with pytest.raises(ModelError):
         registry.tag("7", {"a": "b"})
+
+
+APPROVE = OperatorDecision("1", "approve", "ann", "looks fine")
+
+
+def test_no_decision_is_open_at_first(registry: ModelRegistry) -> None:
+    assert registry.decisions() == []
+    assert registry.answered(None) is None
+    assert registry.answered(registry.register(PACKAGE, "r1")) is None
+
+
+def test_a_decision_is_open_until_it_is_answered(registry: ModelRegistry) -> None:
+    registry.register(PACKAGE, "r1")
+    registry.decide(APPROVE)
+    assert registry.decisions() == [APPROVE]
+    assert registry.answered("1") is None
+    registry.answer(APPROVE, "done: promoted")
+    assert registry.decisions() == []
+    assert registry.answered("1") == "done: promoted"
+    assert registry.load("1").tags == {**PACKAGE.tags, "homeostat.decision_answer": "done: promoted"}
+
+
+def test_a_decision_may_stand_on_the_model_itself(registry: ModelRegistry) -> None:
+    asked = OperatorDecision(None, "retrain", reason="a new market")
+    registry.decide(asked)
+    assert registry.decisions() == [asked]
+    registry.answer(asked, "refused: the budget is spent")
+    assert registry.decisions() == []
+    assert registry.answered(None) == "refused: the budget is spent"
+
+
+def test_decisions_come_by_version_and_the_models_own_first(registry: ModelRegistry) -> None:
+    for i in range(11):
+        registry.register(OTHER, f"r{i}")
+    wanted = [OperatorDecision(version, "hold", "ann") for version in (None, "2", "10")]
+    for decision in reversed(wanted):
+        registry.decide(decision)
+    assert registry.decisions() == wanted
+
+
+def test_a_later_decision_takes_the_place_of_an_earlier_one_and_of_its_answer(registry: ModelRegistry) -> None:
+    registry.register(PACKAGE, "r1")
+    registry.decide(APPROVE)
+    registry.answer(APPROVE, "refused: no canary")
+    registry.decide(APPROVE)
+    registry.decide(OperatorDecision("1", "reject"))
+    assert registry.decisions() == [OperatorDecision("1", "reject")]
+    assert registry.answered("1") is None
+
+
+def test_an_answer_to_a_decision_that_is_another_one_by_now_is_left(registry: ModelRegistry) -> None:
+    registry.register(PACKAGE, "r1")
+    registry.answer(APPROVE, "done: nobody asked")
+    assert registry.answered("1") is None
+    registry.decide(OperatorDecision("1", "reject", "bob"))
+    registry.answer(APPROVE, "done: promoted")
+    assert registry.decisions() == [OperatorDecision("1", "reject", "bob")]
+
+
+def test_a_version_that_is_not_there_can_not_be_decided_on(registry: ModelRegistry) -> None:
+    with pytest.raises(ModelError):
+        registry.decide(OperatorDecision("7", "approve"))
+    assert registry.decisions() == []
+
+
+def test_a_tag_set_by_itself_is_a_decision_whatever_it_says(registry: ModelRegistry) -> None:
+    version = registry.register(PACKAGE, "r1")
+    registry.tag(version, {"homeostat.decision": " Yes please"})
+    assert registry.decisions() == [OperatorDecision(version, " Yes please")]
+    registry.tag(version, {"homeostat.decision": ""})
+    assert registry.decisions() == [OperatorDecision(version, "")]
+
+
+def test_what_a_person_does_in_mlflow_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
+
+    from homeostat.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    registry = MlflowRegistry(uri, tmp_path / "artifacts", "flights")
+    other = MlflowRegistry(uri, tmp_path / "artifacts", "trains")
+    version = registry.register(PACKAGE, "r1")
+    other.register(PACKAGE, "r1")
+    assert registry.decisions() == other.decisions() == []
+    page = MlflowClient(tracking_uri=uri, registry_uri=uri)  # what the UI's server does for it
+    page.set_model_version_tag("flights", version, "homeostat.decision", "approve")
+    page.set_model_version_tag("flights", version, "homeostat.decision_by", "ann")
+    assert registry.decisions() == [OperatorDecision(version, "approve", "ann")]
+    assert other.decisions() == []
+    page.set_registered_model_tag("flights", "homeostat.decision", "retrain")
+    assert registry.decisions()[0] == OperatorDecision(None, "retrain")
+    page.delete_model_version_tag("flights", version, "homeostat.decision")
+    page.set_registered_model_alias("flights", "champion", version)
+    assert registry.decisions() == [OperatorDecision(None, "retrain")]
+    assert registry.aliases() == Aliases(champion=version)
+    registry.answer(OperatorDecision(None, "retrain"), "done: a case was opened")
+    assert page.get_registered_model("flights").tags == {"homeostat.decision_answer": "done: a case was opened"}
+    page.set_model_version_tag("flights", version, "homeostat.decision", "hold")
+    page.delete_model_version("flights", version)
+    registry.answer(OperatorDecision(version, "hold"), "too late")
+    assert registry.decisions() == []

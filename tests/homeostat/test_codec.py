@@ -59,7 +59,9 @@ SAMPLES: tuple[Record, ...] = (
     REPORT,
     RetrainRequest("q1", AT, "r1", "drift confirmed twice", AT - timedelta(days=7), "3", 17, REPORT),
     TrainingRun("t1", "q1", TrainingStatus.CANDIDATE, "4", "wins 3 of 3 blocks", 41.5, AT, {"blocks": [{"loss": 0.5}]}),
-    CanaryVerdict("v1", "q1", AT, Action.PROMOTE, "4", "better on 3000 rows", {"rows": 3000, "mean": -0.004}),
+    CanaryVerdict(
+        *("v1", "q1", AT, Action.PROMOTE, "4", "better on 3000 rows", {"rows": 3000, "mean": -0.004}), "operator:ann"
+    ),
     Promotion("m1", "q1", AT, Action.PROMOTE, "4", "4", "canary passed"),
 )
 

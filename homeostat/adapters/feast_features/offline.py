@@ -96,6 +96,19 @@ class FeastOfflineFeatures:
         frame = pl.concat(frames).unique(EVENT_ID, keep="first", maintain_order=True)
         return frame.sort(EVENT_TIME, EVENT_ID)
 
+    def forget(self, before: datetime) -> int:
+        """Delete the weeks of rows that were over before a time, and return how many.
+
+        What was joined of the weeks left is joined again at the next training: a row of theirs may have rested on
+        one that is gone.
+        """
+        weeks = self._features.forget(before) + self._outcomes.forget(before)
+        kept = set(self._outcomes.weeks())
+        for path in self._joined.glob("*.parquet"):
+            if path.name[:10] not in kept:
+                path.unlink(missing_ok=True)
+        return weeks
+
     def _fingerprints(self) -> list[tuple[str, str]]:
         """Return each week that has outcomes with an id of all the files its join depends on."""
         names: dict[str, str] = {}

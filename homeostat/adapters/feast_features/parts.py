@@ -1,5 +1,6 @@
 """A table as Parquet part files in one folder per week of event time: append-only, deduplicated when read."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ from homeostat.records import derived_id
 
 _MAX_PARTS = 64  # files of a week before they are merged; opening one takes about 1 ms
 _READ_TRIES = 5
+_WEEK = timedelta(weeks=1)
 
 
 class PartFolder:
@@ -62,6 +64,16 @@ class PartFolder:
         lacking = [pl.lit(None).alias(name) for name in self._schema if name not in rows.columns]
         return rows.with_columns(lacking).select(self._schema.names()).cast(self._schema, strict=False)
 
+    def forget(self, before: datetime) -> int:
+        """Delete the weeks that were over before a time, and return how many."""
+        old = [week for week in self.weeks() if datetime.fromisoformat(week).replace(tzinfo=UTC) + _WEEK <= before]
+        for week in old:
+            for path in (self._root / week).iterdir():
+                path.unlink(missing_ok=True)
+            (self._root / week).rmdir()
+            self._counts.pop(week, None)
+        return len(old)
+
     def _stored(self, week: str) -> pl.DataFrame:
         for _ in range(_READ_TRIES - 1):
             try:
@@ -71,7 +83,8 @@ class PartFolder:
         return self._read(week)
 
     def _read(self, week: str) -> pl.DataFrame:
-        rows = pl.concat([pl.read_parquet(path) for path in self.files(week)], how="diagonal_relaxed")
+        parts = [pl.read_parquet(path) for path in self.files(week)] or [self._schema.to_frame()]  # none: forgotten
+        rows = pl.concat(parts, how="diagonal_relaxed")
         return rows.unique(EVENT_ID, keep="first", maintain_order=True).sort(EVENT_TIME, EVENT_ID)
 
     def _append_to(self, week: str, rows: pl.DataFrame) -> None:

@@ -272,3 +272,16 @@ def test_the_digest_ignores_form_and_sees_meaning(deliveries: str) -> None:
     lines = deliveries.splitlines()
     lines[22], lines[23] = lines[23], lines[22]  # the order of features is the order of rows
     assert digest != contract_digest(parse_contract("\n".join(lines), "c.yaml"))
+
+
+def test_an_expression_may_name_the_time_of_the_event() -> None:
+    contract = parse_contract(
+        """
+        product: p
+        event: {entity: e, time: sent_at, fields: {e: string}}
+        label: {field: y, delay: 1h, maturity: 2h}
+        features: {hour: {expression: hour(sent_at)}}
+        """,
+        "c.yaml",
+    )
+    assert contract.feature_names == ("hour",)

@@ -1,50 +1,81 @@
 import numpy as np
 import pytest
 
+from homeostat.contract.losses import row_losses
 from homeostat.drift.performance import LossBlock, loss_test
 
 
-def blocks(means, rows=100):
+def blocks(slopes, rows=400, seed=1, spread=1.0, metric="log_loss"):
+    """Blocks of a model whose log-odds are ``spread`` wide and hold true up to a factor, one a block."""
+    rng = np.random.default_rng(seed)
     made = []
-    for mean in means:
+    for slope in slopes:
+        margins = rng.normal(-1, spread, rows)
+        scores = 1 / (1 + np.exp(-margins))
+        truth = scores + (slope - 1) * scores * (1 - scores) * margins  # a slope to first order
+        labels = (rng.uniform(size=rows) < truth).astype(float)
         block = LossBlock()
-        block.add(np.full(rows, mean), np.full(rows, 0.3), np.zeros(rows))
+        block.add(row_losses(metric, labels, scores), scores, labels)
         made.append(block)
     return made
 
 
-def test_a_loss_above_the_promise_in_every_block_is_significant():
-    test = loss_test(blocks([0.60, 0.61, 0.59, 0.60]), expected=0.5)
-    assert test.loss == pytest.approx(0.6)
+def test_scores_that_promise_more_than_they_hold_are_significant():
+    test = loss_test(blocks([0.0] * 7))
+    assert test.log_loss > test.announced
     assert test.p_value < 0.001
 
 
+def test_scores_that_hold_what_they_promise_are_not():
+    assert loss_test(blocks([1.0] * 7)).p_value > 0.05
+
+
+def test_rows_that_became_harder_to_tell_apart_are_no_decay():
+    easy, hard = loss_test(blocks([1.0] * 7, spread=3.0)), loss_test(blocks([1.0] * 7, spread=0.3))
+    assert hard.log_loss > 1.3 * easy.log_loss
+    assert hard.p_value > 0.05
+
+
+def test_timid_scores_are_never_significant():
+    assert loss_test(blocks([2.0] * 7)).p_value > 0.95
+
+
 def test_blocks_that_disagree_prove_nothing_however_many_rows_they_hold():
-    assert loss_test(blocks([0.3, 0.8, 0.4, 0.7], rows=100_000), expected=0.5).p_value > 0.1
-
-
-def test_a_lower_loss_is_never_significant():
-    assert loss_test(blocks([0.40, 0.41, 0.39]), expected=0.5).p_value > 0.99
-
-
-def test_an_uncertain_promise_weakens_the_evidence():
-    firm, vague = (loss_test(blocks([0.60, 0.61, 0.59]), 0.5, se) for se in (0.0, 0.1))
-    assert vague.p_value > firm.p_value
+    assert loss_test(blocks([2.4, -0.4, 2.4, -0.4], rows=100_000)).p_value > 0.1
 
 
 def test_one_block_gives_no_p_value():
-    assert loss_test(blocks([0.9]), expected=0.5).p_value == 1.0
+    assert loss_test(blocks([0.0])).p_value == 1.0
 
 
 def test_no_labelled_rows_give_no_test():
-    assert loss_test([LossBlock(outcomes=50)], expected=0.5) is None
+    assert loss_test([LossBlock(outcomes=50)]) is None
+
+
+def test_blocks_without_labels_count_for_nothing():
+    made = blocks([0.5] * 5)
+    assert loss_test([*made, LossBlock(outcomes=9)]) == loss_test(made)
+
+
+def test_the_loss_is_in_the_unit_of_the_objective_and_the_test_in_nats():
+    nats, squares = loss_test(blocks([0.5] * 5)), loss_test(blocks([0.5] * 5, metric="brier"))
+    assert squares.loss < nats.loss == nats.log_loss == squares.log_loss
+    assert squares.p_value == nats.p_value
 
 
 def test_the_calibration_error_is_mean_score_minus_label_rate():
-    assert loss_test(blocks([0.5, 0.5]), expected=0.5).calibration_error == pytest.approx(0.3)
+    block = LossBlock()
+    block.add(np.full(100, 0.36), np.full(100, 0.3), np.zeros(100))
+    assert loss_test([block, block]).calibration_error == pytest.approx(0.3)
+
+
+def test_scores_of_zero_and_one_stay_finite():
+    block = LossBlock()
+    block.add(np.zeros(2), np.array([0.0, 1.0]), np.array([1.0, 1.0]))
+    assert np.isfinite(loss_test([block, block]).log_loss)
 
 
 def test_the_false_alarm_rate_holds_when_rows_of_a_block_share_their_luck():
     rng = np.random.default_rng(0)
-    p_values = [loss_test(blocks(0.5 + 0.05 * rng.standard_normal(7)), 0.5).p_value for _ in range(1000)]
+    p_values = [loss_test(blocks(1 + 0.3 * rng.standard_normal(7), seed=i)).p_value for i in range(1000)]
     assert 0.03 < np.mean(np.asarray(p_values) < 0.05) < 0.07

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from homeostat.contract.losses import row_losses
 from homeostat.contract.policies import DriftPolicy
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.performance import LossBlock
@@ -10,11 +11,13 @@ from homeostat.records import DriftStatus
 POLICY = DriftPolicy()
 
 
-def losses(mean, blocks=7, rows=200):
+def losses(surprise, blocks=7, rows=200, spread=0.01):
+    """Blocks of a model that says 0.3 of rows whose labels are 0.3, plus what makes the log loss higher by so much."""
+    slope = np.log(0.7 / 0.3)  # of the log loss by the label
     made = []
-    for wobble in np.linspace(-0.01, 0.01, blocks):
-        block = LossBlock()
-        block.add(np.full(rows, mean + wobble), np.full(rows, 0.3), np.full(rows, 0.3))
+    for wobble in np.linspace(-spread, spread, blocks):
+        block, labels = LossBlock(), np.full(rows, 0.3 + (surprise + wobble) / slope)
+        block.add(row_losses("log_loss", labels, np.full(rows, 0.3)), np.full(rows, 0.3), labels)
         made.append(block)
     return made
 
@@ -89,15 +92,28 @@ def test_a_feature_gone_missing_is_found(look):
     assert look(spoil=spoil).features[0].drifted
 
 
-def test_a_loss_above_the_promise_is_drift_and_comes_first(look):
-    judgement = look(blocks=losses(0.6))
+def test_a_loss_above_what_the_scores_announce_is_drift_and_comes_first(look):
+    judgement = look(blocks=losses(0.1), shift=0.5)
     assert judgement.performance.degraded
     assert judgement.status is DriftStatus.DRIFTED
-    assert judgement.reasons[0].startswith("loss 0.6000 on 1,400 mature rows, 0.5000 promised")
+    assert judgement.reasons[0] == "loss 0.7109 on 1,400 mature rows, 0.6109 announced by the scores (+16.4%)"
+
+
+def test_a_loss_above_the_promise_alone_is_no_drift(look):
+    judgement = look(blocks=losses(0.0))
+    assert judgement.performance.loss > 1.2 * judgement.performance.expected_loss
+    assert judgement.status is DriftStatus.HEALTHY
+
+
+def test_the_loss_has_half_of_the_rate_to_itself_however_many_features_there_are(look):
+    policy = DriftPolicy(false_discovery_rate=0.02)
+    judgement = look(blocks=losses(0.0137, spread=0.015), policy=policy)
+    assert 0.02 / 6 < judgement.performance.p_value < 0.02 / 2
+    assert judgement.performance.degraded
 
 
 def test_a_certain_but_small_rise_of_the_loss_is_not_drift(look):
-    judgement = look(blocks=losses(0.509, blocks=30), policy=DriftPolicy(false_discovery_rate=0.4))
+    judgement = look(blocks=losses(0.009, blocks=30), policy=DriftPolicy(false_discovery_rate=0.4))
     assert judgement.performance.p_value < 0.01
     assert not judgement.performance.degraded
 

@@ -151,3 +151,8 @@ def test_a_field_may_have_the_name_of_a_python_keyword() -> None:
     )
     value = b'{"class": "c", "from": 1, "event_id": "e", "event_time": "2024-01-01T00:00:00Z"}'
     assert EventParser(contract).parse(value).fields == {"class": "c", "from": 1.0}
+
+
+def test_a_time_from_which_no_window_can_be_counted_back_is_refused(shop: Contract) -> None:
+    text = reason(EventParser(shop), encoded(GOOD, event_time="0001-01-02T00:00:00Z"))
+    assert "'event_time' is \"0001-01-02T00:00:00+00:00\", expected a time from 1900 on" in text

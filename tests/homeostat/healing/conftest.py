@@ -8,7 +8,7 @@ from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, Memo
 from homeostat.codec import TOPIC_OF, decode, encode
 from homeostat.contract.model import Contract
 from homeostat.flow import FLOW, memory_span, topic_name
-from homeostat.ports import ModelPackage, NewMessage
+from homeostat.ports import ModelPackage, NewMessage, OperatorDecision
 from homeostat.records import (
     Arm,
     DriftReport,
@@ -189,6 +189,22 @@ class Rig:
         self.put(*rows)
         self.run()
 
+    def decide(self, word: str, version: str | None = None, reason: str | None = "so") -> str | None:
+        """Let an operator decide on a version, or on the model itself, run, and return the answer."""
+        self.registry.decide(OperatorDecision(version, word, "ann", reason))
+        self.run()
+        return self.registry.answered(version)
+
+    @property
+    def versions(self) -> int:
+        """How many versions were registered."""
+        return len([run for run in self.published("training_runs").values() if run.version is not None])
+
+    def canary(self) -> None:
+        """Let a confirmed drift lead to a canary."""
+        self.report()
+        self.report()
+
     def published(self, topic: str) -> dict[str, Record]:
         """Return what was published, by the id in its first field."""
         messages = self.log.read(topic_name(self.contract.product, topic), 0, 10_000)
@@ -210,3 +226,19 @@ def rig(contract: Contract) -> Rig:
 @pytest.fixture(scope="session")
 def new_rig(contract: Contract) -> Callable[..., Rig]:
     return lambda crash_at=None: Rig(contract, crash_at)
+
+
+@pytest.fixture(scope="session")
+def manual(contract: Contract) -> Contract:
+    """The same product, whose promotions an operator has to approve."""
+    return contract.model_copy(update={"canary": contract.canary.model_copy(update={"approval": "manual"})})
+
+
+@pytest.fixture(scope="session")
+def new_manual_rig(manual: Contract) -> Callable[..., Rig]:
+    return lambda crash_at=None: Rig(manual, crash_at)
+
+
+@pytest.fixture
+def manual_rig(manual: Contract) -> Rig:
+    return Rig(manual)

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from homeostat.codec import TOPIC_OF, decode
 from homeostat.flow import topic_name
+from homeostat.healing.operator import Wish
 from homeostat.records import CaseState, DriftStatus, TrainingStatus
 
 Rig = Any  # of conftest, which tests can't import
+ALIASES = ("champion", "challenger", "previous")
 
 MOVES = st.lists(
     st.one_of(
@@ -24,6 +26,7 @@ MOVES = st.lists(
         st.tuples(st.just("redeliver"), st.sampled_from(list(TOPIC_OF.values())[5:])),
         st.tuples(st.just("promote by hand"), st.none()),
         st.tuples(st.just("reject by hand"), st.none()),
+        st.tuples(st.just("decide"), st.tuples(st.sampled_from([*Wish, "aprove"]), st.sampled_from([None, *ALIASES]))),
     ),
     max_size=25,
 )
@@ -59,6 +62,21 @@ def reject_by_hand(rig: Rig, _: None) -> None:
     rig.run()
 
 
+def decided(rig: Rig) -> list[str]:
+    return [entry.entry_id for entry in rig.ledger.entries() if entry.kind != "left_alone"]
+
+
+def decide(rig: Rig, wish: tuple[str, str | None]) -> None:
+    word, alias = wish
+    version = getattr(rig.registry.aliases(), alias) if alias else None
+    before = rig.registry.aliases(), rig.cases.load(), decided(rig)
+    answer = rig.decide(word, version)
+    assert answer is not None
+    assert answer.startswith(("done: ", "refused: "))
+    if answer.startswith("refused: "):
+        assert (rig.registry.aliases(), rig.cases.load(), decided(rig)) == before
+
+
 DO: dict[str, Callable[[Any, Any], None]] = {
     "drift": drift,
     "report": lambda rig, status: rig.report(status),
@@ -68,6 +86,7 @@ DO: dict[str, Callable[[Any, Any], None]] = {
     "redeliver": redeliver,
     "promote by hand": promote_by_hand,
     "reject by hand": reject_by_hand,
+    "decide": decide,
 }
 
 
@@ -88,7 +107,10 @@ def holds(rig: Rig) -> None:
     kinds = {entry.kind for entry in rig.ledger.entries()}
     assert aliases.champion is not None or "promote" not in kinds
     assert case.state is not CaseState.TRAINING  # the trainer answers at once, and so must the healer
-    assert (case.state is CaseState.CANARY) == (aliases.challenger is not None)
+    assert case.on_trial == (aliases.challenger is not None)
+    assert case.on_trial or not case.held
+    assert case.unanswered is None
+    assert rig.registry.decisions() == []
     assert case.challenger == aliases.challenger
     assert cases_open_at_most_one_at_a_time(rig)
     assert rig.ledger.verify() == len(rig.ledger.entries())
@@ -104,19 +126,39 @@ def test_the_healer_stays_in_order_whatever_comes(new_rig: Callable[..., Rig], m
         holds(rig)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(MOVES)
-def test_left_alone_every_case_ends(new_rig: Callable[..., Rig], moves: list[tuple[str, Any]]) -> None:
+def test_the_healer_that_asks_for_approval_stays_in_order_whatever_comes(
+    new_manual_rig: Callable[..., Rig], moves: list[tuple[str, Any]]
+) -> None:
+    rig = new_manual_rig()
+    rig.first_champion()
+    for name, value in moves:
+        DO[name](rig, value)
+        holds(rig)
+    promoted = [e for e in rig.ledger.entries() if e.kind == "promote"]
+    assert [entry.actor.partition(":")[0] for entry in promoted[1:]] == ["operator"] * len(promoted[1:])
+
+
+@settings(max_examples=40, deadline=None)
+@given(MOVES)
+def test_left_alone_every_case_that_nobody_holds_ends(
+    new_rig: Callable[..., Rig], moves: list[tuple[str, Any]]
+) -> None:
     rig = new_rig()
     rig.first_champion()
     for name, value in moves:
         DO[name](rig, value)
+    left = rig.cases.load().request_id
     rig.run(4 * 24)  # the longest canary and its last labels
-    rig.run(25)  # the cooldown
-    assert rig.cases.load().state is CaseState.STABLE
+    if rig.cases.load().held:
+        reject_by_hand(rig, None)
+    rig.run(8 * 24 + 1)  # the longest cooldown
+    case = rig.cases.load()
+    assert case.state is CaseState.STABLE or case.request_id != left  # the drift goes on, and so does the budget
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(MOVES)
 def test_before_a_cold_start_nothing_that_comes_makes_a_champion_of_nothing(
     new_rig: Callable[..., Rig], moves: list[tuple[str, Any]]

@@ -35,7 +35,7 @@ def test_a_confirmed_drift_opens_a_case(contract: Contract, seen: Situation, rep
     assert "price moved" in decision.reason
 
 
-@pytest.mark.parametrize("state", [CaseState.TRAINING, CaseState.CANARY])
+@pytest.mark.parametrize("state", [CaseState.TRAINING, CaseState.CANARY, CaseState.WAITING])
 def test_an_open_case_is_not_opened_again(contract: Contract, seen: Situation, state: CaseState) -> None:
     assert decide(contract, replace(seen, case=Case(state, request_id="r"))).kind is Kind.CASE_OPEN
 

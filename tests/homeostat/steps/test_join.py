@@ -53,6 +53,25 @@ def test_a_label_that_never_comes_leaves_an_outcome_without_one(step: JoinStep) 
     assert outcome.label is None
 
 
+def test_a_prediction_that_comes_again_after_its_outcome_makes_no_second_one(step: JoinStep) -> None:
+    step.handle([prediction("a"), label("a", 2)], T0)
+    (outcome,) = step.tick(T0 + MATURITY)
+    step.handle([prediction("a")], T0 + MATURITY)
+    assert step.tick(T0 + MATURITY + HOUR) == []
+    assert isinstance(outcome, Outcome)
+    assert outcome.label == 1.0
+
+
+def test_a_label_whose_outcome_went_out_before_a_restart_is_no_orphan(step: JoinStep) -> None:
+    now = T0 + 3 * MATURITY
+    tail = [prediction("young", 60), label("young", 70), label("old", 1), label("older", 40)]
+    step.restore(tail, now)
+    assert [type(record) for record in step.tick(now + HOUR)] == []
+    (outcome,) = step.tick(T0 + 60 * HOUR + MATURITY)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.event_id, outcome.label) == ("young", 1.0)
+
+
 def test_a_label_sent_twice_counts_once(step: JoinStep, telemetry: MemoryTelemetry) -> None:
     step.handle([prediction("a"), label("a", 2), label("a", 2)], T0)
     assert len(step.tick(T0 + MATURITY)) == 1

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -150,6 +151,13 @@ def test_a_row_is_never_answered_with_features_of_a_later_event(
     assert p.values == early[0].values
 
 
+def test_two_events_of_an_entity_at_the_same_time_are_each_answered_by_their_own_features(
+    step: PredictStep, online: MemoryOnlineFeatures
+) -> None:
+    twins = [FeatureRow("first", "k0", T0, (1.0, "a")), FeatureRow("second", "k0", T0, (2.0, "b"))]
+    assert [p.values for p in predict(step, online, twins)] == [(1.0, "a"), (2.0, "b")]
+
+
 def test_predictions_are_counted_by_version_and_arm(
     step: PredictStep,
     registry: MemoryRegistry,
@@ -188,3 +196,34 @@ def test_a_query_about_an_unknown_entity_says_which_features_are_missing(step: P
     assert "entity 'nobody' has no stored features, and c are not given" in str(refused)
     assert isinstance(answered, Prediction)
     assert answered.arm is Arm.NONE
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        (Query("q", "k1", T0, {"x": "many", "c": "a"}), "features.x is 'many', expected a finite number or null"),
+        (Query("q", "k1", T0, {"x": float("nan"), "c": "a"}), "features.x is nan, expected a finite number or null"),
+        (Query("q", "k1", T0, {"x": 10**400, "c": "a"}), "features.x is 1000"),
+        (Query("q", "k1", T0, {"x": 1.0, "c": 3}), "features.c is 3, expected a text or null"),
+        (Query("q", "k1", T0, {"x": 1.0, "c": "a", "z": 1}), "features.z: no such feature; expected some of x, c"),
+        (Query("q", "k1", T0.replace(tzinfo=None), {"x": 1.0, "c": "a"}), "has no zone"),
+        (Query("q", "k1", T0 + timedelta(hours=1), {"x": 1.0, "c": "a"}), "is 3600 s ahead of the clock"),
+    ],
+)
+def test_a_query_that_no_model_could_answer_is_refused_alone(step: PredictStep, query: Query, fault: str) -> None:
+    refused, answered = step.answer([query, Query("good", "k1", T0, {"x": None, "c": "a"})], T0)
+    assert isinstance(refused, InvalidRecordError)
+    assert fault in str(refused)
+    assert isinstance(answered, Prediction)
+
+
+def test_a_model_whose_score_is_no_number_has_failed(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    model = json.loads(models[0]["model.json"])
+    model["calibration"]["intercept"] = float("nan")
+    previous = serve(registry, "previous", models[1])
+    serve(registry, "champion", {"model.json": json.dumps(model).encode()})
+    [p] = predict(step, online, rows(1))
+    assert p.version == previous
+    assert "no number" in str(p.fallback)

@@ -45,3 +45,29 @@ def test_a_stored_encoder_encodes_the_same(cells: list[str | None]) -> None:
     encoder = fit_encoder(frame, ["c"], frozenset({"c"}))
     again = Encoder.from_dict(encoder.to_dict())
     np.testing.assert_array_equal(encoder.matrix(frame), again.matrix(frame))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.floats(allow_nan=True), st.integers(-(2**62), 2**62), st.booleans()),
+            st.one_of(st.none(), st.sampled_from(["x", "y", "never met"])),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+@settings(max_examples=100)
+def test_plain_cells_encode_as_a_frame_of_them_does(rows: list[tuple[float | None, str | None]]) -> None:
+    encoder = fit_encoder(FRAME, ["n", "c"], frozenset({"c"}))
+    numbers, texts = zip(*rows, strict=True)
+    columns = {"n": [None if n is None else float(n) for n in numbers], "c": list(texts)}
+    frame = pl.DataFrame(columns, schema={"n": pl.Float64, "c": pl.String})
+    np.testing.assert_array_equal(encoder.cell_matrix({"n": numbers, "c": texts}), encoder.matrix(frame))
+
+
+@pytest.mark.parametrize("columns", [{"n": (1.0,)}, {"n": ("many",), "c": ("x",)}, {"n": (10**400,), "c": ("x",)}])
+def test_cells_that_are_absent_or_no_numbers_are_refused_by_column(columns: dict[str, tuple[object]]) -> None:
+    encoder = fit_encoder(FRAME, ["n", "c"], frozenset({"c"}))
+    with pytest.raises(ModelError, match=r"column '[nc]' can't be scored"):
+        encoder.cell_matrix(columns)  # type: ignore[arg-type]

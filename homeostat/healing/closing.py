@@ -1,0 +1,103 @@
+"""How a verdict moves a case: pure, so that the same verdict delivered twice moves it once."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from homeostat.contract.policies import HealingPolicy
+from homeostat.ports import Aliases
+from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, derived_id
+
+GUARDRAIL = "guardrail"
+"""Key in a verdict's evidence: a limit that needs no comparison was broken."""
+
+REVISION = "case_revision"
+"""Key in a verdict's evidence: the revision of the case at the look."""
+
+_MOST_BACK_OFF = 8.0  # times the cooldown
+
+
+def still_true(verdict: CanaryVerdict, aliases: Aliases) -> CanaryVerdict:
+    """Return the verdict, turned into a rejection where it was won against a champion that serves no more.
+
+    An operator's word does not rest on who it was won against.
+    """
+    against = verdict.evidence.get("champion")
+    if verdict.action is not Action.PROMOTE or verdict.actor != HOMEOSTAT:
+        return verdict
+    if aliases.champion in {against, verdict.version}:
+        return verdict
+    reason = f"judged against champion {against}, but {aliases.champion} serves now"
+    verdict_id = derived_id(verdict.request_id, Action.REJECT, verdict.version or "")
+    return replace(verdict, verdict_id=verdict_id, action=Action.REJECT, reason=reason)
+
+
+def is_due(verdict: CanaryVerdict, case: Case) -> bool:
+    """Return whether the open case is waiting for this verdict."""
+    if case.state is CaseState.TRAINING:
+        return True
+    if not case.on_trial or verdict.action is Action.START or verdict.version != case.challenger:
+        return False
+    return not case.held or verdict.actor != HOMEOSTAT or GUARDRAIL in verdict.evidence
+
+
+def is_done(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
+    """Return whether this verdict was carried out before, so that its promotion is only said again."""
+    if verdict.action is Action.START:
+        return case.on_trial or case.state is CaseState.COOLDOWN
+    served = aliases.champion == verdict.version and verdict.version is not None
+    return case.state is CaseState.COOLDOWN and served == (verdict.action is Action.PROMOTE)
+
+
+def is_over(verdict: CanaryVerdict, case: Case) -> bool:
+    """Return whether the case was written after a rollback that is under way in the registry.
+
+    Much may happen at one moment of a replay's clock. Where the verdict says which case it saw, that decides.
+    """
+    unchanged = verdict.evidence.get(REVISION) == case.revision
+    return not unchanged and case.since is not None and case.since >= verdict.at
+
+
+def promotion_of(verdict: CanaryVerdict, champion: str | None) -> Promotion:
+    """Return what a verdict came to, with who serves after it."""
+    promotion_id = derived_id(verdict.verdict_id, "promotion")
+    return Promotion(
+        promotion_id, verdict.request_id, verdict.at, verdict.action, verdict.version, champion, verdict.reason
+    )
+
+
+def closed(case: Case, verdict: CanaryVerdict, champion: str | None, now: datetime, *, policy: HealingPolicy) -> Case:
+    """Return the case as it cools down after a verdict.
+
+    Args:
+        case: The case that ends.
+        verdict: What ends it.
+        champion: Who serves after it.
+        now: When.
+        policy: How long to cool down.
+    """
+    fruitless = 0
+    if verdict.action is Action.REJECT and champion is not None:
+        fruitless = 1 + (case.fruitless if case.fruitless_against == champion else 0)
+    return replace(
+        case,
+        state=CaseState.COOLDOWN,
+        challenger=None,
+        since=now,
+        cooldown_until=now + policy.cooldown * back_off(policy, fruitless),
+        reason=verdict.reason,
+        held=False,
+        fruitless=fruitless,
+        fruitless_against=champion if fruitless else None,
+    )
+
+
+def back_off(policy: HealingPolicy, fruitless: int) -> float:
+    """Return how many times the cooldown to wait after so many fruitless cases in a row.
+
+    A drift that no training can heal would else be trained against once a cooldown until the budget is spent.
+
+    >>> [back_off(HealingPolicy(backoff=2.0), fruitless) for fruitless in range(7)]
+    [1.0, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    """
+    doublings = min(max(fruitless - 1, 0), 64)  # a float holds 4 to the 64th
+    return float(min(policy.backoff**doublings, _MOST_BACK_OFF))

@@ -1,0 +1,84 @@
+"""Answers who asked for predictions, once the steps have dealt with their events."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from time import monotonic, thread_time
+
+from homeostat.codec import encode
+from homeostat.contract.model import Contract
+from homeostat.errors import InvalidRecordError, TransientError
+from homeostat.flow import topic_name
+from homeostat.metric_names import STEP_CPU
+from homeostat.ports import EventLog, NewMessage, Telemetry
+from homeostat.records import Prediction
+from homeostat.serving.answers import Answers
+from homeostat.serving.work import Answer, Asking
+from homeostat.steps.predict import PredictStep, Query
+
+_PATIENCE_S = 5.0
+
+
+class Desk:
+    """Puts each answer in its place; predictions made on request are published here, before anybody sees them."""
+
+    def __init__(
+        self, contract: Contract, log: EventLog, step: PredictStep, answers: Answers, telemetry: Telemetry
+    ) -> None:
+        """Take the step that answers queries, and what is overheard of the steps."""
+        self._product = contract.product
+        self._topic = topic_name(contract.product, "predictions")
+        self._log = log
+        self._step = step
+        self._answers = answers
+        self._telemetry = telemetry
+        self.id_of = answers.id_of
+
+    def expect(self, waiting: Iterable[Asking]) -> None:
+        """Take who waits for the batch that is handled next."""
+        self._answers.expect(waiting)
+
+    def answer(self, waiting: Sequence[Asking], now: datetime) -> list[Asking]:
+        """Answer everybody whose events were dealt with, and return the others.
+
+        An event stays unread where another process appended to the log by a clock that is ahead of this one.
+
+        Raises:
+            TransientError: The features, the registry or the log don't answer; nobody was answered.
+        """
+        found = [(asking, self._answers.of(asking)) for asking in waiting]
+        done = [pair for pair in found if all(known or isinstance(row, Query) for row, known in _rows(*pair))]
+        queries = [row for asking, _ in done for row in asking.asked if isinstance(row, Query)]
+        replies = iter(self._replies(queries, now) if queries else ())
+        for asking, answers in done:
+            asking.future.set_result([known or next(replies) for known in answers])
+        return [asking for asking in waiting if not asking.future.done() and not _given_up(asking)]
+
+    def _replies(self, queries: Sequence[Query], now: datetime) -> list[Answer]:
+        started = thread_time()
+        answers: list[Answer] = []
+        messages: list[NewMessage] = []
+        for answer in self._step.answer(queries, now):
+            try:
+                if isinstance(answer, Prediction):
+                    messages.append(NewMessage(self._topic, *encode(answer)))
+                answers.append(answer)
+            except InvalidRecordError as error:  # it came with a value that has no place in the log
+                answers.append(error)
+        if messages:
+            self._log.append(messages, now)
+        self._telemetry.count(STEP_CPU, thread_time() - started, product=self._product, step="predict")
+        return answers
+
+
+def _rows(asking: Asking, answers: Sequence[Answer | None]) -> Iterable[tuple[object, Answer | None]]:
+    return zip(asking.asked, answers, strict=True)
+
+
+def _given_up(asking: Asking) -> bool:
+    """Fail somebody who has waited too long though all works: better to ask again than to hang."""
+    if monotonic() - asking.since < _PATIENCE_S:
+        return False
+    asking.future.set_exception(
+        TransientError("stored, but not read yet: the log's times are ahead of this clock; ask again")
+    )
+    return True

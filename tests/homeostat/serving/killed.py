@@ -1,0 +1,33 @@
+"""A process that sends events through a front and prints the id of each one acknowledged, until it is killed."""
+
+import sys
+from itertools import count
+from pathlib import Path
+
+from homeostat.adapters.memory import ManualClock, MemoryCases, MemoryLedger, MemoryRegistry, MemoryTelemetry
+from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
+from homeostat.adapters.sqlite_log import SqliteLog
+from homeostat.bootstrap import Stack
+from homeostat.serving import build_front
+from tests.homeostat.serving.conftest import CONTRACT, T0, event
+
+
+def main() -> None:
+    """Send for ever."""
+    path = Path(sys.argv[1])
+    stack = Stack(
+        log=SqliteLog(path),
+        online=MemoryOnlineFeatures(),
+        offline=MemoryOfflineFeatures(CONTRACT),
+        registry=MemoryRegistry(),
+        cases=MemoryCases(),
+        ledger=MemoryLedger(),
+        telemetry=MemoryTelemetry(),
+        workdir=path.parent,
+    )
+    front = build_front(CONTRACT, stack, ManualClock(T0))
+    front.start()
+    for number in count():
+        front.send([event(number, entity=f"k{number % 7}")], []).result()
+        sys.stdout.write(f"e{number}\n")
+        sys.stdout.flush()
