@@ -1,0 +1,53 @@
+"""The API of an instance: one set of routes for each product, and what concerns them all."""
+
+from collections.abc import Callable, Mapping
+
+from fastapi import APIRouter, FastAPI
+
+from homeostat.api.bodies import Limits
+from homeostat.api.describe import DescribedApi, Description
+from homeostat.api.door import ClockDesk, Served
+from homeostat.api.failures import handle_failures
+from homeostat.api.instance import ClockRoutes, add_watching
+from homeostat.api.routes import ProductRoutes
+from homeostat.api.tokens import demanding
+
+_ABOUT = (
+    "Send events and labels, ask for predictions. What is accepted is durable: it survives a kill -9 of every process. "
+    "One bad row refuses a request whole. Every error is a problem by RFC 9457 that names each bad place. "
+    "Whole numbers are written without a fraction; of a key given twice in a row the last one counts."
+)
+
+
+def build_app(
+    products: Mapping[str, Served], clock: ClockDesk, metrics: Callable[[], bytes], limits: Limits | None = None
+) -> FastAPI:
+    """Return the web application of an instance.
+
+    Args:
+        products: What is served, by name.
+        clock: Of the instance.
+        metrics: Returns the metrics of all processes in Prometheus' text format; called in a thread.
+        limits: How large a request may be, and who may ask.
+    """
+    limits = limits or Limits()
+    app = DescribedApi(
+        title="Homeostat",
+        description=_ABOUT,
+        version="1",
+        redirect_slashes=False,
+        redoc_url=None,
+        openapi_tags=[
+            *({"name": name, "description": served.front.contract.description} for name, served in products.items()),
+            {"name": "instance", "description": "Health, metrics and the clock."},
+        ],
+    )
+    app.models = Description()
+    handle_failures(app, products)
+    add_watching(app, products, metrics)
+    router = APIRouter(prefix="/v1", dependencies=demanding(limits.tokens))
+    ClockRoutes(clock, limits).add_to(router)
+    for served in products.values():
+        ProductRoutes(served, clock, limits).add_to(router, app.models)
+    app.include_router(router)
+    return app

@@ -1,0 +1,106 @@
+"""The routes that concern an instance as a whole."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from homeostat.api.bodies import Limits, read_body
+from homeostat.api.describe import Responses, answer, body, problems
+from homeostat.api.door import ClockDesk, Served
+from homeostat.api.members import UNREADABLE
+from homeostat.api.models import Alive, ClockFace, Ready, SetClock
+from homeostat.api.problems import ProblemError, refused, shown_raw
+from homeostat.errors import HomeostatError
+from homeostat.features.parsing import EARLIEST
+
+_TAG = "instance"
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # room to add spans to it
+
+
+class _Setting(msgspec.Struct):
+    now: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class ClockRoutes:
+    """Shows the clock, and lets a replay set it."""
+
+    def __init__(self, clock: ClockDesk, limits: Limits) -> None:
+        """Take the clock, and the limits of a request."""
+        self._clock = clock
+        self._limits = limits
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes."""
+        face = answer(200, ClockFace)
+        router.add_api_route("/clock", self.clock, tags=[_TAG], responses=face | problems(401, 503))
+        router.add_api_route(
+            "/clock",
+            self.set_clock,
+            methods=["PUT"],
+            tags=[_TAG],
+            openapi_extra=body(SetClock),
+            responses=face | problems(401, 408, 409, 413, 415, 422, 503),
+        )
+
+    async def clock(self, request: Request) -> Response:  # noqa: ARG002 - the shape of a route
+        """Say what time it is, and whether everything due by then is done."""
+        return await self._face()
+
+    async def set_clock(self, request: Request) -> Response:
+        """Set the time of an instance whose clock a replay drives."""
+        time = _time_in(await read_body(request, self._limits))
+        try:
+            await asyncio.to_thread(self._clock.advance_to, time)
+        except HomeostatError as error:
+            raise ProblemError(409, str(error)) from error
+        return await self._face()
+
+    async def _face(self) -> Response:
+        now = self._clock.now()  # first: what is settled after it was settled at it, or has moved on
+        settled = await asyncio.to_thread(self._clock.settled)
+        return JSONResponse({"mode": self._clock.mode, "now": now.isoformat(), "settled": settled})
+
+
+def add_watching(app: FastAPI, products: Mapping[str, Served], metrics: Callable[[], bytes]) -> None:
+    """Add the routes by which an instance is watched; they need no token."""
+
+    async def healthz() -> JSONResponse:
+        """Say that the process is alive."""
+        return JSONResponse({"status": "alive"})
+
+    async def readyz() -> JSONResponse:
+        """Say whether predictions come from a model, and if not, what each product waits for."""
+        waiting = {name: why for name, served in products.items() if (why := served.front.ready()) is not None}
+        said = {name: waiting.get(name, "ready") for name in products}
+        if waiting:
+            detail = "; ".join(f"{name}: {why}" for name, why in waiting.items())
+            raise ProblemError(503, detail, headers={"Retry-After": "1"}, members={"products": said})
+        return JSONResponse({"ready": True, "products": said})
+
+    async def exposed() -> Response:
+        """Give the metrics of all processes in Prometheus' text format."""
+        return Response(await asyncio.to_thread(metrics), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    text: Responses = {
+        200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    }
+    app.add_api_route("/healthz", healthz, tags=[_TAG], responses=answer(200, Alive))
+    app.add_api_route("/readyz", readyz, tags=[_TAG], responses=answer(200, Ready) | problems(503))
+    app.add_api_route("/metrics", exposed, tags=[_TAG], responses=text | problems(503), response_class=Response)
+
+
+def _time_in(content: bytes) -> datetime:
+    try:
+        time = msgspec.json.decode(content, type=_Setting).now
+    except UNREADABLE:
+        wanted = 'expected {"now": a time with its offset from UTC}'
+        raise refused([("/now", f"is not there in {shown_raw(content)}: {wanted}")], "the clock was not set") from None
+    if not EARLIEST <= time <= _LATEST:
+        years = f"{EARLIEST.year} to {_LATEST.year}"
+        raise refused([("/now", f"is {time.isoformat()}, expected a time in {years}")], "the clock was not set")
+    return time.astimezone(UTC)
