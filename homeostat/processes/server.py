@@ -1,0 +1,136 @@
+"""The server: the HTTP API, and behind it ingestion and prediction of all products of an instance.
+
+``python -m homeostat.processes.server HOME``
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+
+import uvicorn
+
+from homeostat.api import Limits, Served, build_app
+from homeostat.bootstrap import embedded_sight, instance_clock, process_telemetry
+from homeostat.inspection import Onlooker
+from homeostat.inspection.instance import heartbeats
+from homeostat.inspection.numbers import numbers_in
+from homeostat.processes.clock_desk import ClockDesk
+from homeostat.processes.crash import crash_hook
+from homeostat.processes.instance import CLOCK, Heartbeat, Instance
+from homeostat.processes.life import Life, life
+from homeostat.processes.stores import Product, open_products
+from homeostat.serving import Front, build_front
+from homeostat.settings import Settings
+
+_BEAT_S = 0.5
+_DRAIN_S = 10  # for requests in hand
+
+_log = logging.getLogger("homeostat.server")
+
+
+class Status:
+    """What the status page of one product says; one request at a time looks, as it remembers what it has read."""
+
+    def __init__(self, product: Product, now: Callable[[], datetime], metrics: Callable[[], bytes]) -> None:
+        """Take the product, its clock, and where its numbers are."""
+        self._home = product.home
+        self._onlooker = Onlooker(product.contract, embedded_sight(product.contract, product.home))
+        self._now = now
+        self._metrics = metrics
+        self._lock = Lock()
+
+    def __call__(self) -> dict[str, Any]:
+        """Return it, ready for JSON."""
+        with self._lock:
+            numbers = numbers_in(self._metrics().decode(), self._onlooker.contract.product)
+            return self._onlooker.status(self._now(), numbers, heartbeats(self._home))
+
+
+class Watch(Thread):
+    """Gives signs of life, and ends the server when a front has failed: the next process starts anew from the log."""
+
+    def __init__(self, fronts: Mapping[str, Front], heartbeat: Heartbeat, end: Callable[[], object]) -> None:
+        """Take what is watched, and how to end the server."""
+        super().__init__(name="watch", daemon=True)
+        self._fronts = fronts
+        self._heartbeat = heartbeat
+        self._end = end
+        self._over = Event()
+        self.failed = False
+
+    def run(self) -> None:
+        """Watch until the end."""
+        while not self._over.wait(_BEAT_S):
+            passed = [front.passed for front in self._fronts.values()]
+            known = [time for time in passed if time is not None]
+            self._heartbeat.beat(datetime.now(UTC), min(known) if len(known) == len(passed) else None)
+            if not self.failed and any(front.failure for front in self._fronts.values()):
+                self.failed = True
+                self._end()
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._over.set()
+
+
+def main(home: Path) -> int:
+    """Serve an instance until it shall end, and return the exit code."""
+    with life(home) as mine:
+        instance = Instance.load(home)
+        telemetry = process_telemetry()
+        products = open_products(home, instance, telemetry)
+        clock = instance_clock(home / CLOCK if instance.clock == "stream" else None)
+        front = partial(build_front, clock=clock, hook=crash_hook(Settings().crash_at))
+        fronts = {name: front(product.contract, product.stack) for name, product in products.items()}
+        desk = ClockDesk(home, instance.clock, list(fronts.values()), [p.stack.log for p in products.values()])
+        served = {
+            name: Served(fronts[name], Status(product, clock.now, telemetry.render))
+            for name, product in products.items()
+        }
+        config = uvicorn.Config(
+            build_app(served, desk, telemetry.render, Limits(tokens=_tokens())),
+            host=instance.host,
+            port=instance.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+        return serve(uvicorn.Server(config), fronts, Heartbeat(home, "server", os.getpid()), mine)
+
+
+def _tokens() -> frozenset[str]:
+    token = Settings().token
+    return frozenset({token.get_secret_value()} if token else ())
+
+
+def serve(server: uvicorn.Server, fronts: Mapping[str, Front], heartbeat: Heartbeat, mine: Life) -> int:
+    """Run fronts and web server; requests in hand are answered, then what the fronts have taken is finished."""
+
+    def end() -> None:
+        server.should_exit = True
+
+    for front in fronts.values():
+        front.start()
+    watch = Watch(fronts, heartbeat, end)
+    watch.start()
+    mine.work(end)
+    _log.info("serving %s", ", ".join(fronts))
+    server.run()
+    for front in fronts.values():
+        front.stop()
+    watch.stop()
+    for name, front in fronts.items():
+        if front.failure is not None:
+            _log.error("%s: the front failed", name, exc_info=front.failure)
+    _log.info("ended")
+    return int(watch.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

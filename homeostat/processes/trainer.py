@@ -1,0 +1,75 @@
+"""The trainer: looks for a better model when one is asked for, with low priority and bounded threads.
+
+``python -m homeostat.processes.trainer HOME``
+"""
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+
+from homeostat.bootstrap import build_workers, instance_clock, process_telemetry
+from homeostat.errors import TransientError
+from homeostat.ports import Clock
+from homeostat.processes.crash import crash_hook
+from homeostat.processes.instance import CLOCK, Heartbeat, Instance
+from homeostat.processes.life import life
+from homeostat.processes.rounds import TRAINED
+from homeostat.processes.stores import open_products
+from homeostat.settings import Settings
+from homeostat.worker import Worker
+
+NICE = 10  # serving goes first wherever both want the same core
+_PASS_S = 0.5
+_STREAM_PASS_S = 0.05
+_BEAT_S = 1.0
+
+_log = logging.getLogger("homeostat.trainer")
+
+
+def run_trainings(workers: dict[str, Worker], clock: Clock, pass_s: float) -> None:
+    """Answer retrain requests for ever: the process may be ended at any moment, its study goes on in the next one."""
+    pause = Event()  # never set
+    while True:
+        wait_s = pass_s
+        for product, worker in workers.items():
+            try:
+                moved = worker.run_once(clock.now())
+            except TransientError as error:
+                _log.warning("%s: trying again: %s", product, error)
+                wait_s = max(wait_s, error.retry_after_s)
+            else:
+                if moved:
+                    _log.info("%s: answered %d requests", product, moved)
+        pause.wait(wait_s)
+
+
+def main(home: Path) -> None:
+    """Run the trainer of an instance until it is ended."""
+    os.nice(NICE)
+    with life(home):
+        instance = Instance.load(home)
+        stream = instance.clock == "stream"
+        products = open_products(home, instance, process_telemetry())
+        hook = crash_hook(Settings().crash_at)
+        workers = {
+            name: build_workers(p.contract, p.stack, instance.seed, TRAINED, hook)[TRAINED[0]]
+            for name, p in products.items()
+        }
+        _log.info("training for %s", ", ".join(workers))
+        Thread(target=_beat, args=(Heartbeat(home, "trainer", os.getpid()),), daemon=True).start()
+        run_trainings(workers, instance_clock(home / CLOCK if stream else None), _STREAM_PASS_S if stream else _PASS_S)
+
+
+def _beat(heartbeat: Heartbeat) -> None:
+    """Give signs of life beside a training of minutes."""
+    pause = Event()  # never set
+    while True:
+        heartbeat.beat(datetime.now(UTC), None)
+        pause.wait(_BEAT_S)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

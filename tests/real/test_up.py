@@ -1,0 +1,191 @@
+"""`homeostat up` by its command: what a user sees, and what survives kill -9."""
+
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from os import environ
+from pathlib import Path
+from threading import Event, Thread
+from time import sleep
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from .evidence import PRODUCT, Evidence, Sent
+from .running import Up, homeostat, started, until
+
+CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
+CRASHES = int(environ.get("HOMEOSTAT_CRASHES", "6"))
+VICTIMS = ("server", "keeper", "trainer", "supervisor")
+LONGEST_S = 3.0 if CRASHES <= 6 else 12.0  # between two kills
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    yield from started(Up(tmp_path_factory.mktemp("up") / "live", contract=CONTRACT))
+
+
+def event(event_id: str, entity: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat()
+    return {"event_id": event_id, "event_time": now, "turbine": entity, "maker": "acme", "load": 0.5, "wind": None}
+
+
+def label(event_id: str, *, fails: bool) -> dict[str, Any]:
+    return {"event_id": event_id, "label_time": datetime.now(UTC).isoformat(), "fails": fails}
+
+
+def test_it_says_where_each_thing_is_and_each_is_there(up: Up) -> None:
+    places = dict(line.rsplit("  ", 1) for line in up.screen().splitlines()[1:])
+    places = {name.strip(): place.strip() for name, place in places.items()}
+    assert places["API turbines"] == f"{up.url}/v1/turbines"
+    assert httpx.get(places["docs"]).status_code == 200
+    assert httpx.get(f"{places['API turbines']}/status").json()["product"] == PRODUCT
+    assert "homeostat_step_cpu_seconds_total" in httpx.get(places["metrics"]).text
+    assert {path.stem for path in Path(places["logs"]).iterdir()} == {"server", "keeper", "trainer", "mlflow_ui"}
+    until(lambda: is_there(places["MLflow UI"]), 60)
+    assert str(up.process.pid) in places["stop"]
+
+
+def is_there(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_events_labels_and_questions_are_answered(up: Up) -> None:
+    route = f"/v1/{PRODUCT}"
+    assert up.http.post(f"{route}/events", json={"events": [event("one", "t1")]}).json() == {"accepted": 1}
+    assert up.http.post(f"{route}/labels", json={"labels": [label("one", fails=True)]}).status_code == 202
+    answer = up.http.post(f"{route}/predict", json={"rows": [{"event": event("two", "t2")}, {"entity": "t1"}]})
+    assert [p["entity"] for p in answer.json()["predictions"]] == ["t2", "t1"]
+    assert all(p["arm"] == "none" and p["reason"] for p in answer.json()["predictions"])
+
+
+def test_the_clock_is_the_machine_s_and_nobody_else_s(up: Up) -> None:
+    assert up.http.get("/v1/clock").json()["mode"] == "system"
+    answer = up.http.put("/v1/clock", json={"now": "2030-01-01T00:00:00Z"})
+    assert answer.status_code == 409
+    assert "--clock stream" in answer.json()["detail"]
+
+
+def test_a_second_up_on_the_folder_is_refused(up: Up) -> None:
+    done = homeostat("up", "--home", up.home, "--contract", CONTRACT)
+    assert done.returncode == 1
+    assert f"pid {up.process.pid}" in done.stderr
+    assert "--home" in done.stderr
+
+
+def test_a_taken_port_is_refused_before_anything_starts(up: Up, tmp_path: Path) -> None:
+    port = up.instance["port"]
+    done = homeostat("up", "--home", tmp_path, "--contract", CONTRACT, "--port", port, "--mlflow-port", "0")
+    assert done.returncode == 1
+    assert f"port {port} on 127.0.0.1 is taken" in done.stderr
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_contract_that_changes_features_is_refused(up: Up, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(CONTRACT.read_text().replace("load * wind", "load + wind"))
+    done = homeostat("up", "--home", up.home, "--contract", changed)
+    assert done.returncode == 3
+    assert "features.gust.expression" in done.stderr
+
+
+def test_a_folder_without_a_product_asks_for_a_contract(tmp_path: Path) -> None:
+    done = homeostat("up", "--home", tmp_path)
+    assert done.returncode == 1
+    assert "--contract FILE" in done.stderr
+
+
+class Traffic(Thread):
+    """A producer that sends until it is acknowledged, and goes on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.acknowledged, self.tried = Sent(), Sent()
+        self.refused: list[str] = []
+        self._url = f"{url}/v1/{PRODUCT}"
+        self._over = Event()
+
+    def run(self) -> None:
+        turn = 0
+        with httpx.Client(timeout=20) as http:
+            while not self._over.is_set():
+                turn += 1
+                self.send(http, turn)
+
+    def send(self, http: httpx.Client, turn: int) -> None:
+        events = [event(f"e{turn}-{i}", f"t{i}") for i in range(4)]
+        labels = [label(f"e{turn}-{i}", fails=i % 2 == 0) for i in range(4)]
+        rows = [{"event": events[3]}, {"entity": "t0", "event_id": f"q{turn}"}]
+        self.tried.events.update({e["event_id"]: e["turbine"] for e in events})
+        self.tried.labels.update({x["event_id"]: float(x["fails"]) for x in labels})
+        if self.post(http, "events", {"events": events[:3]}):
+            self.acknowledged.events.update({e["event_id"]: e["turbine"] for e in events[:3]})
+        if answer := self.post(http, "predict", {"rows": rows}):
+            self.acknowledged.events[events[3]["event_id"]] = events[3]["turbine"]
+            found = answer.json()["predictions"]
+            self.acknowledged.predictions.update({p["event_id"]: p["prediction_id"] for p in found})
+        if self.post(http, "labels", {"labels": labels}):
+            self.acknowledged.labels.update({x["event_id"]: float(x["fails"]) for x in labels})
+
+    def post(self, http: httpx.Client, what: str, body: dict[str, Any]) -> httpx.Response | None:
+        """Send until it is acknowledged; None when the traffic ends before."""
+        while not self._over.is_set():
+            try:
+                answer = http.post(f"{self._url}/{what}", json=body)
+            except httpx.TransportError:  # the server is just not there
+                sleep(0.1)
+                continue
+            if answer.is_success:
+                return answer
+            if answer.status_code not in {429, 503}:
+                self.refused.append(answer.text)
+                return None
+            sleep(0.1)
+        return None
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join(60)
+
+
+def victims(crashes: int) -> list[str]:
+    """Who is killed when: everybody once in each four, in random order, so that nobody dies too often in a minute."""
+    rng = np.random.default_rng(7)
+    rounds = [rng.permutation(VICTIMS).tolist() for _ in range(-(-crashes // len(VICTIMS)))]
+    return [victim for once in rounds for victim in once][:crashes]
+
+
+@pytest.mark.timeout(300 + 60 * CRASHES)
+def test_kills_at_random_moments_under_traffic_lose_nothing_that_was_acknowledged(up: Up) -> None:
+    home, port = up.home, up.instance["port"]
+    traffic = Traffic(up.url)
+    traffic.tried.events |= {"one": "t1", "two": "t2"}  # of the tests before
+    traffic.tried.labels |= {"one": 1.0}
+    traffic.start()
+    rng = np.random.default_rng(11)
+    try:
+        for victim in victims(CRASHES):
+            sleep(rng.uniform(0.2, LONGEST_S))
+            if victim == "supervisor":
+                up.kill_supervisor()
+                up = Up(home, "--port", port)  # the folder knows its products
+            else:
+                up.kill(victim)
+        before = len(traffic.acknowledged.labels)
+        until(lambda: len(traffic.acknowledged.labels) > before, why=up.screen)
+        traffic.stop()
+        evidence = Evidence(home)
+        until(lambda: not evidence.unread("detect"), 60, why=lambda: (evidence.unread(), up.screen()))
+        assert up.stop(signal.SIGINT) == 0, up.screen()
+    finally:
+        traffic.stop()
+        if up.process.poll() is None:
+            up.kill_supervisor()
+    assert not traffic.refused
+    evidence.check(traffic.acknowledged, traffic.tried)
+    evidence.ledger_entries()
