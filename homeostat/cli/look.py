@@ -1,26 +1,64 @@
-"""``homeostat status`` and ``log``: what is and what was decided."""
+"""``homeostat status``, ``drift`` and ``log``: what is, what moved, what was decided."""
 
-from typing import Annotated
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from homeostat.cli.shared import Home, Json, Product, existing, out, print_json
+from homeostat.cli.shared import Home, Json, Product, existing, fail, out, print_json
+
+REFRESH_S = 1.0
 
 
-def status(home: Home = None, product: Product = None, as_json: Json = False) -> None:
-    """Show who serves, where the healing case stands, and the last drift report."""
+def status(
+    home: Home = None,
+    product: Product = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show who serves, where the healing case stands, what it waits for, and the last drift report."""
     folder = existing(home, product)
-    from homeostat.inspection import status_of
+    from homeostat.inspection import onlooker_of, status_of
 
-    found = status_of(folder)
+    onlooker = onlooker_of(folder)
+    if watch:
+        _watch(lambda: status_of(folder, onlooker), as_json=as_json)
+        return
+    found = status_of(folder, onlooker)
     if as_json:
         print_json(found)
         return
-    table = Table(show_header=False, box=None)
-    for name, value in found.items():
-        table.add_row(f"[bold]{name}", "-" if value is None else str(value))
-    out.print(table)
+    from homeostat.inspection.page import page
+
+    out.print(page(found))
+
+
+def drift(
+    home: Home = None,
+    product: Product = None,
+    report: Annotated[str | None, typer.Option("--report", help="One report by its id, or how the id begins.")] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many reports, newest first.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Show drift reports: each column against its limit, the worst first."""
+    folder = existing(home, product)
+    from homeostat.inspection import onlooker_of
+    from homeostat.inspection.drift import told_report
+
+    onlooker = onlooker_of(folder)
+    one = onlooker.report(report) if report else None
+    if report and one is None:
+        fail(f"{folder}: no drift report {report!r} is kept; `homeostat drift --last 20` lists the newest ones")
+    found = [one] if one else list(reversed(onlooker.reports(last)))
+    if not found and not as_json:
+        out.print(f"{folder}: no drift report yet; a look is taken every {onlooker.contract.drift.every}", markup=False)
+    for each in found:
+        told = told_report(each)
+        if as_json:
+            print_json(told)
+        else:
+            _show_report(told)
 
 
 def log(
@@ -51,3 +89,76 @@ def log(
             reason = entry.payload.get("reason", "")
             line = f"{entry.seq:>4}  {entry.at:%Y-%m-%d %H:%M}  {entry.kind:<16} {entry.actor}: {reason}"
             out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _watch(look: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
+    """Show each second what is: a page on a terminal, else a line whenever something changed."""
+    try:
+        if out.is_terminal and not as_json:
+            _watch_page(look)
+        else:
+            _watch_lines(look, as_json=as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _watch_page(look: Callable[[], dict[str, Any]]) -> None:
+    from rich.live import Live
+
+    from homeostat.inspection.page import page
+
+    with Live(page(look()), console=out, auto_refresh=False, screen=True) as live:
+        while True:
+            time.sleep(REFRESH_S)
+            live.update(page(_patiently(look)), refresh=True)
+
+
+def _watch_lines(look: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
+    from homeostat.inspection.page import line, when
+
+    last = None
+    while True:
+        found = _patiently(look)
+        told = line(found)
+        if told != last:
+            if as_json:
+                print_json(found)
+            else:
+                out.print(f"{when(found['at'])}  {told}", markup=False, highlight=False, soft_wrap=True)
+            out.file.flush()
+            last = told
+        time.sleep(REFRESH_S)
+
+
+def _patiently(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Look, and again while a store is in use by another process."""
+    from homeostat.errors import TransientError
+
+    while True:
+        try:
+            return look()
+        except TransientError as error:
+            time.sleep(error.retry_after_s)
+
+
+def _show_report(told: dict[str, Any]) -> None:
+    from homeostat.inspection.page import scores_table, when
+
+    out.print(
+        f"report {told['report_id']}  {when(told['at'])}  {told['status']}  version {told['version'] or 'none'}  "
+        f"{told['rows']:,} rows from {when(told['window_start'])} to {when(told['window_end'])}",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    for reason in told["reasons"]:
+        out.print(f"  {reason}", markup=False, highlight=False, soft_wrap=True)
+    whole = [score for score in (told["prediction"], told["embedding"]) if score]
+    if told["features"] or whole:
+        out.print(scores_table([*told["features"], *whole]))
+    if told["performance"]:
+        p = told["performance"]
+        verdict = "degraded" if p["degraded"] else "as promised"
+        out.print(
+            f"performance: loss {p['loss']:.4f} on {p['rows']:,} mature rows, {p['expected_loss']:.4f} promised, "
+            f"p {p['p_value']:.2g}, calibration error {p['calibration_error']:+.4f}: {verdict}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
