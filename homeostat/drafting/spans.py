@@ -1,0 +1,56 @@
+"""Spans of time as a contract writes them, rounded to what people use."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+S, M, H, D = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
+LONGEST: Final = 1000 * D
+_NICE: Final[Sequence[timedelta]] = (
+    *(n * S for n in (1, 2, 5, 10, 15, 30)),
+    *(n * M for n in (1, 2, 5, 10, 15, 30)),
+    *(n * H for n in (1, 2, 3, 4, 6, 8, 12, 18)),
+    *(n * D for n in (1, 2, 3, 4, 5, 7, 10, 14, 21, 28, 42, 56, 84, 112, 182, 364, 728)),
+    LONGEST,
+)
+
+
+def at_least(span: timedelta) -> timedelta:
+    """Return the next usual span that is not shorter; 1,000 days at most.
+
+    >>> str(at_least(timedelta(hours=13)))
+    '18:00:00'
+    """
+    return next((nice for nice in _NICE if nice >= span), LONGEST)
+
+
+def at_most(span: timedelta) -> timedelta:
+    """Return the next usual span that is not longer; a second at least."""
+    return next((nice for nice in reversed(_NICE) if nice <= span), S)
+
+
+def written(span: timedelta) -> str:
+    """Return a span as a contract has it, in whole seconds or a larger unit.
+
+    >>> written(timedelta(hours=36)), written(timedelta(days=7))
+    ('36h', '7d')
+    """
+    seconds = max(1, round(span / S))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def spoken(span: timedelta) -> str:
+    """Return a span in words with two digits.
+
+    >>> spoken(timedelta(hours=31))
+    '31 hours'
+    """
+    for size, unit in ((D, "days"), (H, "hours"), (M, "minutes")):
+        if span >= 2 * size:
+            return (
+                f"{span / size:,.0f} {unit}" if span >= 10 * size else f"{span / size:.1f} {unit}".replace(".0 ", " ")
+            )
+    return f"{span / S:.0f} seconds"
