@@ -6,7 +6,7 @@ ARGS ?=
 
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check prove-crashes prove-healing bench lock clean
 
 demo: $(READY) ## replay a real year of flights through the whole loop
 	$(BIN)/homeostat demo $(ARGS)
@@ -20,8 +20,14 @@ check: $(READY) ## style, types, layering
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+prove-crashes: $(READY) ## kill -9 at every step boundary and at 50 random moments under traffic
+	HOMEOSTAT_CRASHES=50 $(BIN)/python -m pytest -v --durations=0 $(ARGS) tests/real/test_boundaries.py tests/real/test_up.py
+
 bench: $(READY) ## speed and memory, each as a ratio against a peer in the same run
 	$(BIN)/python -m pytest -m bench -s $(ARGS) tests/benchmarks
+
+prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share healed, delays, false promotions
+	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \

@@ -4,13 +4,27 @@ import sys
 
 import typer
 
-from homeostat.cli import contracts, demo, look
+from homeostat.cli import contracts, demo, doctor, example, init, look, operate, replay, up
 from homeostat.cli.shared import BROKEN, FAILED, err
 from homeostat.errors import HomeostatError, LedgerError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Keeps tabular models healthy on a moving stream.")
-for command in (demo.demo, contracts.check, look.status, look.log):
+for command in (
+    demo.demo,
+    example.example,
+    init.init,
+    contracts.check,
+    look.status,
+    look.drift,
+    look.log,
+    doctor.doctor,
+    up.up,
+    replay.backfill,
+    replay.replay,
+):
     app.command()(command)
+for decision in (operate.approve, operate.reject, operate.hold, operate.rollback, operate.retrain):
+    app.command()(decision)
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def test_a_window_is_judged_faster_than_by_ks_or_psi_on_both_samples(capsys):
     ks = median_s(lambda: [ks_2samp(a, b, method="asymp") for a, b in zip(before, now, strict=True)])
     psi = median_s(lambda: [plain_psi(a, b) for a, b in zip(before, now, strict=True)])
     with capsys.disabled():
-        print(  # noqa: T201 (a benchmark's result)
+        print(
             f"\ndrift of {ROWS:,} x {COLUMNS}: PSI + KS + embedding {own:.2f} CPU s, "
             f"SciPy KS {ks:.2f} s ({ks / own:.1f}x), NumPy PSI {psi:.2f} s ({psi / own:.1f}x)"
         )
@@ -68,5 +68,5 @@ def test_a_micro_batch_of_130_rows_takes_under_2_ms(capsys):
     window = WindowCounts(counter)
     taken = median_s(lambda: [window.add(rows, scores) for _ in range(200)]) / 200
     with capsys.disabled():
-        print(f"\na micro-batch of 130 x 17: {taken * 1e3:.2f} ms")  # noqa: T201 (a benchmark's result)
+        print(f"\na micro-batch of 130 x 17: {taken * 1e3:.2f} ms")
     assert taken < 0.002
