@@ -15,8 +15,10 @@ from homeostat.replay.recording import Recording, encode
 CONTRACT = Path(__file__).with_name("contract.yaml")
 HISTORY_D = 28  # what a user has at the start
 ROWS_A_DAY = 350.0
-EVENT = ("event_id", "event_time", "route", "carrier", "service", "weight_kg", "distance_km", "items")
-EVENT += ("temperature", "congestion")
+EVENT = (
+    *("event_id", "event_time", "route", "carrier", "service"),
+    *("weight_kg", "distance_km", "items", "temperature", "congestion"),
+)
 LABEL = ("event_id", "label_time", "late")
 FILES = ("data.csv", "live.csv", "truth.csv", "contract.yaml")
 
