@@ -25,6 +25,7 @@ _SPACE: Mapping[str, BaseDistribution] = {
     "cat_smooth": FloatDistribution(10.0, 500.0, log=True),
     "l2": FloatDistribution(0.1, 1000.0, log=True),
 }
+_REACH = 3.0  # of what shows a drift: on streams with a known truth it began up to three windows before
 _TREES = ("num_leaves", "min_data_in_leaf", "lambda_l2", "feature_fraction", "cat_smooth")
 
 
@@ -44,11 +45,15 @@ def first_recipes(rows: int, span_days: float, champion: Recipe | None, drift_da
         rows: Labelled rows at hand.
         span_days: Their span.
         champion: The recipe of the model that serves.
-        drift_days: How long ago the drift began to show.
+        drift_days: How long ago the drift began to show. It may have begun earlier: a change that is small, or grows
+            slowly, shows only after some windows. So the rows of three times as long are tried too.
     """
     rounds = default_rounds(rows)
-    recent = drift_days if drift_days is not None and drift_days < span_days / 2 else span_days / 3
-    resamplings = [Resampling("decay", span_days / 2), Resampling("recent", recent), Resampling("adversarial", recent)]
+    known = drift_days is not None and drift_days < span_days / 2
+    recent = drift_days if drift_days is not None and known else span_days / 3
+    resamplings = [Resampling("decay", span_days / 2), Resampling("recent", recent)]
+    resamplings += [Resampling("recent", min(_REACH * recent, span_days / 2))] if known else []
+    resamplings += [Resampling("adversarial", recent)]
     recipes = [Recipe(rounds=rounds)]
     recipes += [champion] if champion is not None else []
     recipes += [Recipe(rounds=rounds, resampling=resamplings[0]), Recipe("linear", rounds=0)]

@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 from homeostat.examples.streams.kinds import Kind
 from tests.statistics.known_truth import Run, run
 
+FIRST_SEED = 100  # what was tuned was tuned on seeds 0 to 19: the proof has seen none of them
 COLUMNS = (
     "stream",
     "healed",
@@ -94,10 +95,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Shows that the loop heals streams with a known truth.")
     parser.add_argument("--json", type=Path, default=Path(".homeostat/healing.json"))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--kinds", nargs="*", type=Kind, default=list(Kind))
     chosen = parser.parse_args()
     started = monotonic()
-    jobs = [(kind, seed) for kind in chosen.kinds for seed in range(chosen.seeds)]
+    jobs = [
+        (kind, seed) for kind in chosen.kinds for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+    ]
     with ProcessPoolExecutor(2) as pool:
         runs = []
         for made in pool.map(one, jobs):

@@ -81,3 +81,11 @@ def test_a_champion_outside_the_space_is_tried_exactly_as_it_is() -> None:
 def test_a_young_drift_sets_the_window_that_is_tried() -> None:
     recipes = first_recipes(10_000, 100.0, None, 12.0)
     assert Resampling("recent", 12.0) in [recipe.resampling for recipe in recipes]
+
+
+def test_a_drift_that_showed_late_is_followed_back_to_where_it_may_have_begun() -> None:
+    tried = [recipe.resampling for recipe in first_recipes(10_000, 100.0, None, 12.0)]
+    assert Resampling("recent", 36.0) in tried
+    assert Resampling("recent", 50.0) in [r.resampling for r in first_recipes(10_000, 100.0, None, 30.0)]
+    assert sum(resampling.kind == "recent" for resampling in tried) == 2
+    assert sum(r.resampling.kind == "recent" for r in first_recipes(10_000, 100.0, None, None)) == 1
