@@ -58,11 +58,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.status == 0:  # hang until the test ends
             self.server.drip.wait(30)
             return
+        self.server.taken.append((dict(self.headers), body))  # before the answer: the sender may look at once
         self.send_response(self.server.status)
         self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", "0")
         self.end_headers()
-        self.server.taken.append((dict(self.headers), body))
 
     def log_message(self, *_: object) -> None:
         pass
