@@ -31,7 +31,7 @@ prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share he
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-	  --python-version 3.11 --extra demo --extra dev --output-file requirements.lock pyproject.toml
+	  --python-version 3.11 --extra demo --extra librdkafka --extra servers --extra dev --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv .homeostat
