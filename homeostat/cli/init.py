@@ -1,5 +1,6 @@
 """``homeostat init``: a first contract out of a file of recorded rows."""
 
+import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -112,8 +113,24 @@ def _show(found: dict[str, Any], say: Callable[[str], None]) -> None:
         say("look at:")
     for text in (*found["notes"], *found["warnings"]):
         say(f"  {text}")
-    say(f"wrote {found['contract']}: read it, then")
-    say(f"  homeostat check {found['contract']}")
+    _show_next(found, say)
+
+
+def _show_next(found: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Write the commands from here to a prediction, and to a drift report on the file's own rows."""
+    file, contract = (shlex.quote(found[key]) for key in ("file", "contract"))
     options = "".join(f" {shlex.quote(option)}" for option in found["replay_options"])
-    say(f"  homeostat backfill {found['file']} --contract {found['contract']}{options}")
-    say(f"  homeostat up --contract {found['contract']}")
+    say(f"wrote {found['contract']}: read it, then")
+    say(f"  homeostat check {contract}")
+    say(f"  homeostat backfill {file} --contract {contract}{options}")
+    say(f"  homeostat up --contract {contract}")
+    body = shlex.quote(json.dumps({"rows": [{"event": found["example_event"]}]}, ensure_ascii=False))
+    say("a prediction, while it runs:")
+    say(f"  curl -s localhost:8000/v1/{found['product']}/predict -H 'content-type: application/json' -d {body}")
+    if found["watch_from"]:
+        until = found["watch_from"].removesuffix("+00:00").removesuffix(":00").removesuffix("T00:00")
+        say("or watch the rest of the file go by, and what the loop makes of it:")
+        say(f"  homeostat backfill {file} --contract {contract}{options} --home .homeostat/try --until {until}")
+        say("  homeostat up --home .homeostat/try --clock stream")
+        say(f"  homeostat replay {file}{options} --home .homeostat/try")
+        say("  homeostat drift --home .homeostat/try")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from homeostat.cli.shared import Home, Json, Product, existing, fail, out, print_json
+from homeostat.contract.durations import spoken
 
 REFRESH_S = 1.0
 
@@ -52,13 +53,20 @@ def drift(
         fail(f"{folder}: no drift report {report!r} is kept; `homeostat drift --last 20` lists the newest ones")
     found = [one] if one else list(reversed(onlooker.reports(last)))
     if not found and not as_json:
-        out.print(f"{folder}: no drift report yet; a look is taken every {onlooker.contract.drift.every}", markup=False)
+        out.print(
+            f"{folder}: no drift report yet; a look is taken every {spoken(onlooker.contract.drift.every)}",
+            markup=False,
+        )
     for each in found:
-        told = told_report(each)
         if as_json:
-            print_json(told)
+            print_json(told_report(each))
         else:
-            _show_report(told)
+            _show_report(told_report(each))
+    if len(found) == 1 and found[0].status == "unknown" and not (report or as_json):
+        telling = onlooker.last_telling()
+        if telling is not None:
+            out.print("the last report of a window with enough rows:")
+            _show_report(told_report(telling))
 
 
 def log(
@@ -159,6 +167,7 @@ def _show_report(told: dict[str, Any]) -> None:
         verdict = "degraded" if p["degraded"] else "as promised"
         out.print(
             f"performance: loss {p['loss']:.4f} on {p['rows']:,} mature rows, {p['expected_loss']:.4f} promised, "
-            f"p {p['p_value']:.2g}, calibration error {p['calibration_error']:+.4f}: {verdict}",
+            f"p {p['p_value']:.2g}: {verdict}; the mean score lies {abs(p['calibration_error']):.4f} "
+            f"{'above' if p['calibration_error'] > 0 else 'below'} the label rate",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip

@@ -90,11 +90,11 @@ def _draft(
     wish: str, folder: Path, contract: "Contract", *, reason: str | None, by: str | None
 ) -> "tuple[OperatorDecision, str | None]":
     """Return the decision on the version it concerns, and why it can't be had where that is plain already."""
-    from homeostat.bootstrap import embedded_sight
+    from homeostat.bootstrap import sight_of
     from homeostat.healing.operator import refusal
     from homeostat.ports import OperatorDecision
 
-    sight = embedded_sight(contract, folder)
+    sight = sight_of(contract, folder)
     case, aliases = sight.cases.load(), sight.registry.aliases()
     version = aliases.champion if wish in {"rollback", "retrain"} else aliases.challenger
     decision = OperatorDecision(version, wish, by, reason)
@@ -111,7 +111,7 @@ def _asked(decision: "OperatorDecision", folder: Path, contract: "Contract") -> 
 
 def _desk(folder: Path, contract: "Contract", *, runs: bool) -> "DecisionDesk":
     """Return the instance's MLflow server, or MLflow's store, which takes seconds to import."""
-    from homeostat.bootstrap import embedded_registry, instance_of, mlflow_page
+    from homeostat.bootstrap import instance_of, mlflow_page, registry_of
     from homeostat.processes.instance import Instance
 
     home = instance_of(folder)
@@ -119,7 +119,7 @@ def _desk(folder: Path, contract: "Contract", *, runs: bool) -> "DecisionDesk":
         page = mlflow_page(contract, Instance.load(home).mlflow_url)
         if page.is_there():
             return page
-    return embedded_registry(contract, folder)
+    return registry_of(contract, folder)
 
 
 def _polled(answered: Callable[[], str | None]) -> str | None:

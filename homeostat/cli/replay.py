@@ -176,14 +176,14 @@ def _at_rest(folder: Path) -> Iterator[None]:
 def _backfilled(
     contract: Contract, file: Path, folder: Path, loaded: "Loaded", until: datetime | None, *, seed: int, quiet: bool
 ) -> "Backfilled":
-    from homeostat.bootstrap import embedded_stack, product_home
+    from homeostat.bootstrap import open_stack, product_home
     from homeostat.processes.clock_desk import ClockDesk
     from homeostat.processes.prerequisites import store_contracts
     from homeostat.replay.history import Backfill, Progress
 
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # of libraries among themselves
     store_contracts({contract.product: file}, folder)
-    stack = embedded_stack(contract, product_home(folder, contract.product))
+    stack = open_stack(contract, product_home(folder, contract.product), Settings())
     with Meter(err if quiet else out, "backfill") as meter:
 
         def see(at: Progress) -> None:

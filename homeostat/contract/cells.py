@@ -20,6 +20,9 @@ NULLS: Final = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil",
 ASKED_FOR: Final = "what such a question is asked for"
 """Why an answer counts as 1: it is the one that means something happened."""
 
+SAYS_YES: Final = "it says yes"
+"""Why an answer counts as 1: it is yes in so many words."""
+
 _TRUE: Final = ("true", "yes", "y", "t", "on")
 _FALSE: Final = ("false", "no", "n", "f", "off")
 _YES_ELSEWHERE: Final = ("ja", "oui", "si", "sí", "sim", "да", "是", "はい")  # as an answer; a field keeps them as text
@@ -175,7 +178,7 @@ def positive_of(counts: dict[str, int]) -> tuple[str, str]:
     said_yes = [key for key in keys if key in _TRUE or key in _YES_ELSEWHERE]
     said_no = [key for key in keys if key in _FALSE]
     if len(said_yes) == 1 and (said_no or len(said_yes[0]) > 1):  # a lone letter may stand for anything
-        return forms[said_yes[0]], "it says yes"
+        return forms[said_yes[0]], SAYS_YES
     if len(said_no) == 1 and len(said_no[0]) > 1:
         return forms[next((key for key in keys if key not in said_no), said_no[0])], "the other says no"
     if keys and all(re.fullmatch(_PLAIN, key) for key in keys):

@@ -6,11 +6,12 @@ from typing import Final
 
 import polars as pl
 
+from homeostat.contract.durations import spoken, written
 from homeostat.contract.policies import parse_duration
 from homeostat.drafting.columns import Column, LeftOut, as_time
 from homeostat.drafting.interview import NONE, Interview, Question, column_of
 from homeostat.drafting.personal import personal_data
-from homeostat.drafting.spans import D, H, M, S, at_least, at_most, spoken, written
+from homeostat.drafting.spans import D, H, M, S, at_least, at_most
 from homeostat.drafting.words import EVENT_TIME_WORDS, LABEL_TIME_WORDS, SCHEDULE_WORDS, words_of
 from homeostat.errors import HomeostatError
 
@@ -103,7 +104,7 @@ def _ranked(columns: list[Column]) -> list[_Place]:
         if words & EVENT_TIME_WORDS and not words & (LABEL_TIME_WORDS | SCHEDULE_WORDS):
             score, reasons = score + 2 + 2 * (column.name in _USUAL_NAMES), ["by its name", *reasons]
         score -= 3 * bool(words & LABEL_TIME_WORDS) + 2 * bool(words & SCHEDULE_WORDS)
-        score -= 20 * max(0.0, column.missing / column.values.len() - _MOST_MISSING)
+        score -= 20 * max(0.0, column.values.null_count() / column.values.len() - _MOST_MISSING)
         others = [other for other in timed if other is not column]
         if others and all(_share_later(column, other) >= _LATER for other in others):
             score, reasons = score + 2, ["the earliest time of a row", *reasons]
@@ -116,7 +117,7 @@ def _ranked(columns: list[Column]) -> list[_Place]:
 def _counting(column: Column) -> Column | None:
     """Return an ascending column of numbers read as seconds since 1970, None where it isn't one."""
     values = column.values.drop_nulls()
-    if column.missing or values.n_unique() < 3 or not values.is_sorted():
+    if column.values.null_count() or values.n_unique() < 3 or not values.is_sorted():
         return None
     return as_time(column)
 
@@ -233,7 +234,7 @@ def _delay_guess(delays: pl.Series | None) -> tuple[timedelta, str, bool]:
     median = delays.median()
     found = median if isinstance(median, timedelta) else timedelta(0)
     rounded = min((at_least(found), at_most(found)), key=lambda nice: abs(nice - found))
-    return rounded, f"half of them come within {spoken(max(found, timedelta(0)))}", True
+    return rounded, f"half of them come within {spoken(max(found, timedelta(0)))}, rounded", True
 
 
 def _maturity_guess(delays: pl.Series | None, delay: timedelta) -> tuple[timedelta, str, bool]:

@@ -15,6 +15,10 @@ from homeostat.drafting.words import CODE_WORDS, TIME_WORDS, words_of
 Kind = Literal["empty", "constant", "identifier", "personal", "leak", "after_event", "trend", "text", "unreadable"]
 
 READABLE: Final = 0.98  # of the cells that aren't missing; rows with the others will be refused
+READABLE_AS: Final[dict[FieldType, str]] = {
+    "number": "number", "integer": "whole number", "boolean": "truth value", "string": "text", "time": "time",
+}  # fmt: skip
+_STRANGE_SHOWN: Final = 3
 _TRUTHS: Final = (frozenset({"true", "false"}), frozenset({"yes", "no"}), frozenset({"on", "off"}))
 _LETTERS: Final = (frozenset({"t", "f"}), frozenset({"y", "n"}))  # both must be there: one may be anything
 _LEADING_ZERO: Final = r"^0[0-9]+$"
@@ -50,13 +54,20 @@ class Column:
 
     @property
     def missing(self) -> int:
-        """Rows without a value."""
-        return self.values.null_count()
+        """Rows with nothing in the cell; what stands there and can't be read is not missing."""
+        return self.cells.null_count()
 
     @property
     def known(self) -> int:
-        """Rows with a value."""
+        """Rows whose value can be read."""
         return self.values.len() - self.values.null_count()
+
+    @property
+    def strange(self) -> str:
+        """The most frequent cells that can't be read, in words."""
+        cells = self.cells.filter(self.values.is_null()).drop_nulls().cast(pl.String).rename("cell")
+        counts = cells.value_counts(sort=True, name="rows").sort("rows", "cell", descending=[True, False])
+        return " or ".join(repr(cell[:20]) for cell in counts["cell"].head(_STRANGE_SHOWN))
 
     @property
     def distinct(self) -> int:
@@ -211,10 +222,11 @@ def _spoken_format(written: TimeFormat, cells: pl.Series) -> str:
         return {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}[
             written.removeprefix("epoch_")
         ] + " since 1970"
-    zoned = cells.dtype == pl.String and bool(
-        cells.drop_nulls().str.contains(r"(?:Z|z|UTC|GMT|[+-]\d{2}:?\d{2})$").all()
-    )
-    return spoken[written] + ("" if zoned else ", taken as UTC")
+    zoned = cells.drop_nulls().cast(pl.String).str.contains(r"(?:Z|z|UTC|GMT|:\d{2}(?:\.\d+)?\s*[+-]\d{2}:?\d{2})$")
+    if zoned.all():
+        return spoken[written]
+    lacking = f"the {(~zoned).sum():,} without a zone are " if zoned.any() else ""
+    return f"{spoken[written]}, {lacking}taken as UTC (--timezone of backfill and replay says otherwise)"
 
 
 def _number(source: str, name: str, cells: pl.Series) -> Column | None:

@@ -1,13 +1,14 @@
 """From a sample of a file to everything its contract says, guess by guess."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from homeostat.contract.names import slug
 from homeostat.drafting import roles
 from homeostat.drafting.clock import LabelClock, Stretch, event_time, label_clock, stretch_of
-from homeostat.drafting.columns import Column, LeftOut, read_columns
+from homeostat.drafting.columns import READABLE_AS, Column, LeftOut, read_columns
 from homeostat.drafting.features import Feature, Subject, features_of
 from homeostat.drafting.fields import Field, field_of
 from homeostat.drafting.interview import Guess, Interview, Wishes
@@ -15,9 +16,11 @@ from homeostat.drafting.pace import Pace, pace_of
 from homeostat.drafting.personal import personal_data
 from homeostat.drafting.sample import Sample
 from homeostat.drafting.screening import screen
+from homeostat.drafting.spans import D, H, M, S
 from homeostat.errors import HomeostatError
 
 MAX_FIELDS: Final = 400  # a contract is read by people, and its file is bounded
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RARE: Final = 50  # rows of the rarer label in the sample
 
 
@@ -65,6 +68,17 @@ class Draft:
     guesses: tuple[Guess, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def watch_from(self) -> datetime | None:
+        """The first full day by which a first model can be there, None where the file has too little behind it.
+
+        In a file of a few days it is a full hour, in a shorter one a minute or a second.
+        """
+        unit = next((unit for unit in (D, H, M) if self.stretch.span >= 20 * unit), S)
+        ready = self.stretch.first + self.pace.start + self.clock.maturity - _EPOCH
+        found = _EPOCH + -(-ready // unit) * unit
+        return found if found + self.pace.window <= self.stretch.last else None
+
 
 def draft_of(file: Path, sample: Sample, interview: Interview) -> Draft:
     """Return the draft of a contract for a file.
@@ -88,13 +102,12 @@ def draft_of(file: Path, sample: Sample, interview: Interview) -> Draft:
     rest = _without(rest, id_column)
     entity = roles.entity(rest, left, interview)
     screened = screen(_without(rest, entity), event, target.labels)
-    kept = screened.kept[: MAX_FIELDS - 1]
-    taken = {slug(name) for name in sample.frame.columns}
+    kept, taken = screened.kept[: MAX_FIELDS - 1], {slug(name) for name in sample.frame.columns}
     stretch = stretch_of(event)
     pace = pace_of(sample.rows, stretch, clock, target.labels)
     interview.warnings += [*screened.warnings, *pace.warnings, *_personal(id_column, entity)]
+    interview.warnings += [*_unordered(event, stretch), *_unreadable(event, clock.column, kept)]
     interview.warnings += _scarce(target, screened.kept)
-    interview.warnings += [] if stretch.ordered else [f"{event.source}: not in time order; replay sorts the rows"]
     key = field_of(entity, entity=True) if entity else Field(_free("entity", taken), "string", "made: the event's id")
     subject = Subject(kept, entity, key.name, event, target.column.name)
     return Draft(
@@ -149,6 +162,22 @@ def _personal(*keys: Column | None) -> list[str]:
         for column in keys
         if column is not None and (what := personal_data(column)) is not None
     ]
+
+
+def _unreadable(event: Column, label_time: Column | None, kept: list[Column]) -> list[str]:
+    """Return what stands in cells that can't be read, and what becomes of their rows."""
+    fates = [(event, "have no place in time and will not be sent")]
+    fates += [] if label_time is None else [(label_time, "have a label that will be refused")]
+    fates += [(column, "will be refused") for column in kept]
+    return [
+        f"{column.source}: {column.unreadable:,} rows {fate}: no {READABLE_AS[column.type]} is {column.strange}"
+        for column, fate in fates
+        if column.unreadable
+    ]
+
+
+def _unordered(event: Column, stretch: Stretch) -> list[str]:
+    return [] if stretch.ordered else [f"{event.source}: not in time order; replay sorts the rows"]
 
 
 def _scarce(target: roles.Target, kept: list[Column]) -> list[str]:

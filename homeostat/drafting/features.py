@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 from homeostat.contract.checks import RESERVED
+from homeostat.contract.durations import written
 from homeostat.drafting.clock import LabelClock, Stretch
 from homeostat.drafting.columns import Column
-from homeostat.drafting.spans import D, at_least, at_most, written
+from homeostat.drafting.spans import D, at_least, at_most
 
 _LONGEST_NAME: Final = 63
 _FEW_ENTITIES: Final = 200  # that a model may learn one by one

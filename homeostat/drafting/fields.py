@@ -34,12 +34,13 @@ class Field:
     name: str
     spec: str
     comment: str
+    example: object = "a"  # a usual value, ready for JSON
 
 
 def field_of(column: Column, *, entity: bool = False) -> Field:
     """Return the field a column becomes; an entity is never nullable."""
     bounds = bounds_of(column)
-    empty = column.missing - column.unreadable
+    empty = column.missing
     nullable = empty > 0 and not entity
     parts = [f"type: {column.type}"]
     parts += ["nullable: true"] if nullable else []
@@ -52,7 +53,7 @@ def field_of(column: Column, *, entity: bool = False) -> Field:
         said.append(f"{column.unreadable:,} rows have something else there and will be refused")
     if column.why not in ("text", "numbers", "whole numbers", "the entity"):
         said.append(column.why)
-    return Field(column.name, spec, "; ".join(part for part in said if part))
+    return Field(column.name, spec, "; ".join(part for part in said if part), _usual(column))
 
 
 def bounds_of(column: Column) -> Bounds:
@@ -91,6 +92,17 @@ def _around(limit: int | None) -> tuple[int, int] | None:
 def _extremes(values: pl.Series) -> tuple[float, float]:
     known = values.drop_nulls().cast(pl.Float64)
     return float(known.sort()[0]), float(known.sort()[-1])
+
+
+def _usual(column: Column) -> object:
+    """Return the median of numbers, of anything else the most frequent value; for a time None, which depends on now."""
+    known = column.values.drop_nulls()
+    if column.type == "time" or not known.len():
+        return None
+    if column.type in ("number", "integer"):
+        middle = known.sort()[known.len() // 2]
+        return int(middle) if column.type == "integer" else float(middle)
+    return known.value_counts(sort=True, name="rows").sort("rows", known.name, descending=[True, False])[known.name][0]
 
 
 def _seen(column: Column) -> str:

@@ -40,13 +40,13 @@ def telling(column: Column, labels: pl.Series) -> Telling | None:
     """
     known = labels.is_not_null()
     y = labels.filter(known).to_numpy().astype(np.float64)
-    values = column.values.filter(known)
+    values, empty = column.values.filter(known), column.cells.filter(known).is_null()
     if len(y) > _MOST_ROWS:
         step = -(-len(y) // _MOST_ROWS)
-        y, values = y[::step], values.gather_every(step)
+        y, values, empty = y[::step], values.gather_every(step), empty.gather_every(step)
     if min(y.sum(), len(y) - y.sum()) < _MIN_EACH:
         return None
-    absence = _absence(values.is_null().to_numpy(), y)
+    absence = _absence(empty.to_numpy(), y)
     if column.type == "string":
         return Telling(_by_group(_codes(values), y), absence)
     numbers = values.cast(pl.Float64).to_numpy()
@@ -70,6 +70,18 @@ def _absence(missing: np.ndarray, y: np.ndarray) -> str | None:
         if chance < np.log(_CHANCE):
             return f"{word} only where the label is {int(ones > 0)}"
     return None
+
+
+def empty_with_the_label(column: Column, labels: pl.Series) -> bool:
+    """Return whether a column is empty only in rows without a label, more of them than chance would have it.
+
+    Such a value mostly becomes known no earlier than the answer: a parcel that is lost has no hours on the road.
+    """
+    empty, unlabelled = column.cells.is_null(), labels.is_null()
+    share = unlabelled.mean()
+    if not isinstance(share, float) or not 0 < share < 1 or int(empty.sum()) < _MIN_EACH:
+        return False
+    return bool(unlabelled.filter(empty).all()) and int(empty.sum()) * np.log(share) < np.log(_CHANCE)
 
 
 def _codes(values: pl.Series) -> np.ndarray:

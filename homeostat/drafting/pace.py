@@ -6,8 +6,9 @@ from typing import Final
 
 import polars as pl
 
+from homeostat.contract.durations import spoken, written
 from homeostat.drafting.clock import LabelClock, Stretch
-from homeostat.drafting.spans import LONGEST, D, H, M, at_least, at_most, spoken, written
+from homeostat.drafting.spans import LONGEST, D, H, M, at_least, at_most
 
 ROWS_A_WINDOW: Final = 1_500  # below that, PSI is mostly chance
 LEAST_ROWS: Final = 50  # what a drift policy asks for at the least
@@ -34,10 +35,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The settings by part of the contract, and what is odd about the stream."""
+    """The settings by part of the contract, and what is odd about the stream.
+
+    Args:
+        lateness: How late an event may come.
+        rows_a_day: On average.
+        start: The labelled history that a first model waits for.
+        window: Of one look at drift.
+        parts: The settings.
+        warnings: What is odd.
+    """
 
     lateness: timedelta
     rows_a_day: float
+    start: timedelta
+    window: timedelta
     parts: dict[str, tuple[Line, ...]]
     warnings: tuple[str, ...]
 
@@ -80,7 +92,8 @@ def pace_of(rows: int, stretch: Stretch, clock: LabelClock, labels: pl.Series) -
         window, stretch.step, start, clock.maturity, rows_a_day * (window / D), rows_a_day * (start / D), labelled
     )  # fmt: skip
     parts = {"drift": _drift(tempo), "healing": _healing(tempo), "training": _training(tempo), "canary": _canary(tempo)}
-    return Pace(_lateness(stretch), rows_a_day, parts, tuple(_odd(rows, stretch, rows_a_day, tempo)))
+    odd = tuple(_odd(rows, stretch, rows_a_day, tempo))
+    return Pace(_lateness(stretch), rows_a_day, start, window, parts, odd)
 
 
 def _drift(tempo: _Tempo) -> tuple[Line, ...]:

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from homeostat.contract.cells import ASKED_FOR, answers, key_of, positive_of, texts, truth
+from homeostat.contract.cells import ASKED_FOR, SAYS_YES, answers, key_of, positive_of, texts, truth
 from homeostat.drafting.columns import Column, LeftOut, as_text
 from homeostat.drafting.interview import Interview, Question, column_of
 from homeostat.drafting.personal import personal_data
@@ -28,23 +28,20 @@ class Target:
         labels: 1, 0, or null where the answer is missing; shape (rows,).
         positive: The answer that counts as 1.
         why: Why that one.
+        plain: Whether whoever reads the file finds that answer by itself: it says true/false, yes/no or 1/0.
     """
 
     column: Column
     labels: pl.Series
     positive: str
     why: str
+    plain: bool
 
     @property
     def rate(self) -> float:
         """The share of ones among the labels."""
         mean = self.labels.mean()
         return float(mean) if isinstance(mean, float) else 0.0
-
-    @property
-    def plain(self) -> bool:
-        """Whether the file says true/false, yes/no or 1/0, so that nothing has to be translated."""
-        return key_of(self.positive) in {"1", "true", "yes"}
 
 
 def target(columns: list[Column], left: list[LeftOut], interview: Interview, file: str) -> Target:
@@ -65,7 +62,9 @@ def target(columns: list[Column], left: list[LeftOut], interview: Interview, fil
     if len(forms) < 2:
         raise HomeostatError(f"{column.source}: has one answer, {positive!r} - nothing can be learnt from it")
     labels = truth(column.cells, positive)
-    return Target(column, labels, positive, why)
+    found, found_why = positive_of(counts)
+    plain = key_of(found) == key_of(positive) and (key_of(positive) == "1" or found_why == SAYS_YES)
+    return Target(column, labels, positive, why, plain)
 
 
 def _counts(column: Column) -> dict[str, int]:
@@ -120,15 +119,24 @@ def _positive(column: Column, counts: dict[str, int], interview: Interview) -> t
         interview.note("positive", forms[key_of(given)], "as given")
         return forms[key_of(given)], "as given"
     if len(forms) > 2:
-        raise HomeostatError(
-            f"{column.source}: has {len(forms):,} answers ({_listed(forms)}) where Homeostat predicts yes or no - "
-            "name the one that counts as yes with --positive, or another column with --target"
-        )
+        raise HomeostatError(f"{column.source}: {_too_many(column, forms)}")
     guess, why = positive_of(counts)
     sure = why not in ("the rarer answer", "the greater number") or key_of(guess) == "1"
     names = tuple(sorted(forms.values()))
     question = Question(f"Which answer of {column.source} is to be predicted (counts as 1)?", guess, why, names)
     return interview.settle("positive", question, sure=sure), why
+
+
+def _too_many(column: Column, forms: dict[str, str]) -> str:
+    if column.type in ("number", "integer") and len(forms) > _MAX_SHOWN:
+        return (
+            f"is a number ({len(forms):,} values) where Homeostat predicts yes or no - add a column that says whether "
+            "it lies above some limit, or name the value that counts as yes with --positive"
+        )
+    return (
+        f"has {len(forms):,} answers ({_listed(forms)}) where Homeostat predicts yes or no - "
+        "name the one that counts as yes with --positive, or another column with --target"
+    )
 
 
 def _listed(forms: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from homeostat.drafting.text import Text, decoded, separator_of
+from homeostat.contract.delimited import Text, decoded, refuse_packed, separator_of
 from homeostat.errors import HomeostatError
 
 WHOLE_BYTES: Final = 8 * 2**20  # a CSV up to here is read whole
@@ -20,7 +20,6 @@ WHOLE_ROWS: Final = 100_000  # the same for Parquet
 STRETCH_ROWS: Final = 3_000
 MAX_COLUMNS: Final = 5_000
 _ROWS_FOR_THE_HEADER: Final = 200
-_COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip (or Excel)", b"BZh": "bzip2", b"(\xb5/\xfd": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,7 @@ def read_sample(path: Path) -> Sample:
         with path.open("rb") as file:
             start = file.read(4)
             size = file.seek(0, io.SEEK_END)
-        packed = next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), None)
-        if packed:
-            raise HomeostatError(f"{path}: is compressed by {packed} - unpack it to CSV or Parquet first")
+        refuse_packed(start, path)
         return _parquet(path) if start == b"PAR1" else _csv(path, size)
     except OSError as error:
         raise HomeostatError(f"{path}: can't be read: {error.strerror or error}") from error

@@ -7,7 +7,7 @@ import polars as pl
 
 from homeostat.drafting.clock import later_than
 from homeostat.drafting.columns import Column, LeftOut
-from homeostat.drafting.leaks import LEAK_AUC, STRONG_AUC, rises_with_time, telling
+from homeostat.drafting.leaks import LEAK_AUC, STRONG_AUC, empty_with_the_label, rises_with_time, telling
 from homeostat.drafting.personal import personal_data
 from homeostat.drafting.words import ID_WORDS, LABEL_TIME_WORDS, SCHEDULE_WORDS, words_of
 
@@ -47,7 +47,14 @@ def screen(columns: list[Column], event: Column, labels: pl.Series) -> Screened:
             found.kept.append(column)
         else:
             found.left.append(out)
+    found.warnings.extend(_known_late(found.kept, labels))
     return found
+
+
+def _known_late(kept: list[Column], labels: pl.Series) -> list[str]:
+    late = [column.source for column in kept if empty_with_the_label(column, labels)]
+    what = "empty only where there is no answer either, so probably known no earlier than it"
+    return [f"{', '.join(late)}: {what} - leave out what is not known when the event happens"] if late else []
 
 
 def _personal(column: Column) -> LeftOut | None:

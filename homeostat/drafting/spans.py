@@ -27,30 +27,3 @@ def at_least(span: timedelta) -> timedelta:
 def at_most(span: timedelta) -> timedelta:
     """Return the next usual span that is not longer; a second at least."""
     return next((nice for nice in reversed(_NICE) if nice <= span), S)
-
-
-def written(span: timedelta) -> str:
-    """Return a span as a contract has it, in whole seconds or a larger unit.
-
-    >>> written(timedelta(hours=36)), written(timedelta(days=7))
-    ('36h', '7d')
-    """
-    seconds = max(1, round(span / S))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def spoken(span: timedelta) -> str:
-    """Return a span in words with two digits.
-
-    >>> spoken(timedelta(hours=31))
-    '31 hours'
-    """
-    for size, unit in ((D, "days"), (H, "hours"), (M, "minutes")):
-        if span >= 2 * size:
-            return (
-                f"{span / size:,.0f} {unit}" if span >= 10 * size else f"{span / size:.1f} {unit}".replace(".0 ", " ")
-            )
-    return f"{span / S:.0f} seconds"

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from homeostat.contract.durations import written
 from homeostat.contract.load import parse_contract
 from homeostat.contract.names import slug
 from homeostat.drafting.draft import Draft
 from homeostat.drafting.features import Feature, quoted
 from homeostat.drafting.pace import Line
-from homeostat.drafting.spans import written
 from homeostat.errors import ContractError, HomeostatError
 
 _LONGEST: Final = 160  # characters of a comment
@@ -47,7 +48,16 @@ def findings(draft: Draft) -> dict[str, Any]:
         "notes": list(draft.sample.notes),
         "warnings": list(draft.warnings),
         "replay_options": replay_options(draft),
+        "watch_from": draft.watch_from.isoformat() if draft.watch_from else None,
+        "example_event": example_event(draft, datetime.now(UTC)),
     }
+
+
+def example_event(draft: Draft, now: datetime) -> dict[str, object]:
+    """Return an event with a usual value in every field, as a producer would send it."""
+    at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    fields = {field.name: at if field.example is None else field.example for field in draft.fields}
+    return {draft.event_id: "try-1", draft.event_time.name: at, **fields}
 
 
 def replay_options(draft: Draft) -> list[str]:
@@ -63,7 +73,7 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield from _head(draft)
     yield f"product: {quoted(draft.product)}"
     about = f"Will {_said(draft.target.column.source)} be {_said(draft.target.positive)}?"
-    about = f"Predicts {_said(draft.target.column.source)}." if draft.target.plain else about
+    about = f"Predicts {_said(draft.target.column.source).rstrip('.?!')}." if draft.target.plain else about
     yield f"description: {json.dumps(about, ensure_ascii=False)}"
     yield ""
     yield from _event(draft)

@@ -32,6 +32,7 @@ EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """Windows reach back from an event, and stores count nanoseconds from 1970 on: both need room before it."""
 
 _MAX_INTEGER: Final = 2**63 - 1  # what a column of 64-bit integers holds
+_MAX_WHOLE: Final = math.nextafter(2.0**63, 0)  # the same of numbers written with a point
 _MAX_SHOWN: Final = 60  # characters of a bad value in an error text
 
 
@@ -63,6 +64,7 @@ class _Key:
     expected: str
     nullable: bool = False
     is_time: bool = False
+    is_whole: bool = False
 
 
 _ID: Final = _Key(Annotated[str, msgspec.Meta(min_length=1)], "a text that is not empty")
@@ -77,6 +79,7 @@ class _Decoder:
         """Compile a struct; what may be missing comes last in it, as Python's defaults ask for."""
         self._keys = dict(sorted(keys.items(), key=lambda item: item[1].nullable))
         self._times = tuple(name for name, key in self._keys.items() if key.is_time)
+        self._wholes = tuple(name for name, key in self._keys.items() if key.is_whole)
         # A contract may name a field like a keyword of Python, so attributes get names of their own.
         attributes = {name: f"f_{i}" for i, name in enumerate(self._keys)}
         struct = msgspec.defstruct(
@@ -101,6 +104,9 @@ class _Decoder:
             for name in self._times:
                 if (time := fields[name]) is not None:
                     fields[name] = time.astimezone(UTC)
+            for name in self._wholes:
+                if type(fields[name]) is float:
+                    fields[name] = int(fields[name])
         except msgspec.ValidationError as error:
             raise InvalidRecordError(self._explain(value, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -139,24 +145,31 @@ def _shown(value: object) -> str:
 
 def _key(spec: FieldSpec) -> _Key:
     """Return what a field of the contract asks of its key."""
-    limits = msgspec.Meta()
-    if spec.type == "time":
-        limits = msgspec.Meta(tz=True)
-    elif spec.type == "number":
-        limits = msgspec.Meta(ge=spec.min, le=spec.max)
-    elif spec.type == "integer":
-        low = -_MAX_INTEGER if spec.min is None else max(math.ceil(spec.min), -_MAX_INTEGER)
-        high = _MAX_INTEGER if spec.max is None else min(math.floor(spec.max), _MAX_INTEGER)
-        limits = msgspec.Meta(ge=low, le=high)
-    annotation: Any = Annotated[_PLAIN[spec.type], limits]
     low_text = "" if spec.min is None else f" of at least {spec.min:g}"
     high_text = "" if spec.max is None else f"{' and' if low_text else ' of'} at most {spec.max:g}"
+    annotation = _annotation(spec)
     return _Key(
         annotation | None if spec.nullable else annotation,
         f"{_WORDS[spec.type]}{low_text}{high_text}{' or null' if spec.nullable else ''}",
         nullable=spec.nullable,
         is_time=spec.type == "time",
+        is_whole=spec.type == "integer",
     )
+
+
+def _annotation(spec: FieldSpec) -> Any:  # noqa: ANN401 - what msgspec takes for a type
+    if spec.type == "integer":
+        low = -_MAX_INTEGER if spec.min is None else max(math.ceil(spec.min), -_MAX_INTEGER)
+        high = _MAX_INTEGER if spec.max is None else min(math.floor(spec.max), _MAX_INTEGER)
+        # Many producers know one kind of number, and write 3 as 3.0: to JSON it is the same.
+        pointed = msgspec.Meta(ge=max(float(low), -_MAX_WHOLE), le=min(float(high), _MAX_WHOLE), multiple_of=1)
+        return Annotated[int, msgspec.Meta(ge=low, le=high)] | Annotated[float, pointed]
+    limits = msgspec.Meta()
+    if spec.type == "time":
+        limits = msgspec.Meta(tz=True)
+    elif spec.type == "number":
+        limits = msgspec.Meta(ge=spec.min, le=spec.max)
+    return Annotated[_PLAIN[spec.type], limits]
 
 
 class EventParser:

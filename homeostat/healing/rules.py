@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from homeostat.contract.durations import written
 from homeostat.contract.model import Contract
 from homeostat.healing.closing import back_off
 from homeostat.healing.streak import Streak
@@ -66,7 +67,7 @@ def _hold_for_case(contract: Contract, seen: Situation) -> Decision | None:
     if case.state is CaseState.STABLE:
         return None
     if case.state is CaseState.COOLDOWN:
-        until = case.cooldown_until.isoformat() if case.cooldown_until else "the next tick"
+        until = f"{case.cooldown_until:%Y-%m-%d %H:%M}" if case.cooldown_until else "the next tick"
         times = back_off(contract.healing, case.fruitless)
         longer = (
             f" ({times:g} times the cooldown: {case.fruitless} cases in a row brought nothing better than "
@@ -84,7 +85,8 @@ def _cold_start(contract: Contract, seen: Situation) -> Decision | None:
         return Decision(Kind.NO_REPORT, "no champion, and no drift report yet")
     labelled = seen.now - contract.label.maturity - seen.history_since  # younger rows have no mature label
     if labelled < wanted:
-        return Decision(Kind.COLD, f"no champion; waiting for {wanted} of labelled history since {seen.history_since}")
+        since = f"{seen.history_since:%Y-%m-%d %H:%M}"
+        return Decision(Kind.COLD, f"no champion; waiting for {written(wanted)} of labelled history since {since}")
     return None
 
 
@@ -111,13 +113,15 @@ def hold_for_budget(contract: Contract, case: Case, now: datetime) -> Decision |
     recent = sum(time > now - budget.per for time in case.trained_at)
     if recent < budget.max_trainings:
         return None
-    return Decision(Kind.BUDGET, f"{recent} trainings within {budget.per}, all that the budget allows")
+    return Decision(Kind.BUDGET, f"{recent} trainings within {written(budget.per)}, all that the budget allows")
 
 
 def _open(contract: Contract, seen: Situation) -> Decision:
     report = seen.streak.latest
     if seen.champion is None or report is None:
-        return Decision(Kind.OPEN, f"no champion, and {contract.training.cold_start_after} of labelled history")
+        return Decision(
+            Kind.OPEN, f"no champion, and {written(contract.training.cold_start_after)} of labelled history"
+        )
     reason = f"drift in {seen.streak.drifted} reports in a row: {_why(report)}"
     return Decision(Kind.OPEN, reason, report, seen.streak.since)
 

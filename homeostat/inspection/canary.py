@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from homeostat.canary.confidence import MIN_BLOCKS
-from homeostat.canary.memory import OutcomeMemory
+from homeostat.canary.memory import CanaryMemory
 from homeostat.canary.verdict import judge_canary
 from homeostat.contract.model import Contract
 from homeostat.inspection.waiting import day
@@ -19,7 +19,7 @@ class CanaryEvidence:
         self.request_id = request_id
         self._contract = contract
         self._offset = offset
-        self._memory = OutcomeMemory(contract.canary, contract.objective.metric)
+        self._memory = CanaryMemory(contract.canary, contract.objective.metric)
 
     def follow(self, tail: Tail) -> None:
         """Fold in what has come since the last call."""
@@ -35,9 +35,8 @@ class CanaryEvidence:
         policy, since = self._contract.canary, case.since or now
         challenger = str(case.challenger)
         ends = since + policy.max_duration + self._contract.label.maturity
-        sums = self._memory.sums(champion, challenger)
-        health = self._memory.health(challenger, since)
-        finding = judge_canary(sums, policy, health, looks=0, expired=now >= ends)
+        trial = self._memory.trial(champion, challenger, since)
+        finding = judge_canary(trial, policy, looks=0, expired=now >= ends)
         seen = finding.evidence
         if finding.action is not None:
             return f"canary: {finding.reason}; the judge says so at its next look"

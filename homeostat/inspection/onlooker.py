@@ -18,6 +18,7 @@ from homeostat.records import (
     CaseState,
     DeadLetter,
     DriftReport,
+    DriftStatus,
     Outcome,
     Promotion,
     RetrainRequest,
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from homeostat.inspection.canary import CanaryEvidence
 
 _REPORTS = 20  # read to know how many in a row say drift
+_REPORTS_BACK = 200  # searched for one that says something
 _SHOWN = 5  # decisions and dead letters
 _WORST = 3  # features
+_NO_DECISIONS = ("history_began", "left_alone")
 _DECISIONS = ("retrain_requests", "training_runs", "promotions")
 
 
@@ -113,6 +116,11 @@ class Onlooker:
         found = (record for _, record in self._tail.after("drift_reports") if isinstance(record, DriftReport))
         return next((report for report in found if report.report_id.startswith(report_id)), None)
 
+    def last_telling(self) -> DriftReport | None:
+        """Return the newest report of a window with enough rows to say something, None if there is none of late."""
+        reports = reversed(self.reports(_REPORTS_BACK))
+        return next((report for report in reports if report.status is not DriftStatus.UNKNOWN), None)
+
     def last_time(self) -> datetime | None:
         """Return when the last look at the world was taken, None if there was none."""
         return max((report.at for report in self.reports(1)), default=None)
@@ -184,6 +192,9 @@ class Onlooker:
             for record in self._tail.newest(topic, _SHOWN)
             if isinstance(record, RetrainRequest | TrainingRun | Promotion)
         ]
+        if not decided:  # the log forgets, the ledger doesn't
+            told = [e for e in self._sight.ledger.entries() if e.kind not in _NO_DECISIONS and "reason" in e.payload]
+            decided = [(entry.at, f"{entry.kind}: {entry.payload['reason']}") for entry in told]
         last = sorted(dict.fromkeys(decided), key=lambda item: item[0])[-_SHOWN:]
         return [{"at": _iso(at), "what": text} for at, text in last]
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from homeostat.bootstrap import embedded_ledger, embedded_sight
+from homeostat.bootstrap import ledger_of as product_ledger
+from homeostat.bootstrap import sight_of
 from homeostat.contract.load import load_contract
 from homeostat.inspection.instance import base_url, heartbeats, metrics_page, stream_time
 from homeostat.inspection.numbers import UNKNOWN, numbers_in
@@ -14,13 +15,13 @@ from homeostat.ports import Ledger
 
 def ledger_of(home: Path) -> Ledger:
     """Return the ledger of the product that lives below ``home``."""
-    return embedded_ledger(load_contract(home / "contract.yaml"), home)
+    return product_ledger(load_contract(home / "contract.yaml"), home)
 
 
 def onlooker_of(home: Path) -> Onlooker:
     """Return an onlooker on the product that lives below ``home``."""
     contract = load_contract(home / "contract.yaml")
-    return Onlooker(contract, embedded_sight(contract, home))
+    return Onlooker(contract, sight_of(contract, home))
 
 
 def status_of(home: Path, onlooker: Onlooker | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 
-from homeostat.bootstrap import Loop, Stack, build_loop, replay_pace
+from homeostat.bootstrap import Loop, Ports, build_loop, replay_pace
 from homeostat.contract.model import Contract
 from homeostat.flow import topic_name
 from homeostat.ports import Aliases, NewMessage
@@ -38,7 +38,7 @@ class ReplayOptions:
 class Played:
     """What a replay leaves behind for its report."""
 
-    stack: Stack
+    stack: Ports
     loop: Loop
     tail: Tail
     baselines: Baselines
@@ -57,7 +57,7 @@ class Replay:
         self,
         contract: Contract,
         recording: Recording,
-        stack: Stack,
+        stack: Ports,
         options: ReplayOptions,
         ingestor: IngestAhead | None = None,
     ) -> None:

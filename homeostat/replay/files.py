@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from homeostat.contract.cells import answers, as_field, booleans, key_of, positive_of, texts, truth
+from homeostat.contract.durations import spoken
 from homeostat.contract.model import Contract, FieldSpec, FieldType
 from homeostat.contract.names import slug, suggestion
 from homeostat.errors import HomeostatError
@@ -191,7 +192,7 @@ class _Loading:
             guessed = guessed.clip(upper_bound=times.sort()[-1])
         stated = self._columns.get(label.time)
         if stated is None:
-            self._notes.append(f"no column for '{label.time}': labels come {label.delay} after their event")
+            self._notes.append(f"no column for '{label.time}': labels come {spoken(label.delay)} after their event")
             return guessed, pl.Series([None], dtype=pl.String).new_from_index(0, times.len())
         said = self._reading.times.read(stated)
         early = int((said < times).filter(known).sum())

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from homeostat.bootstrap import Stack, build_workers
+from homeostat.bootstrap import Ports, build_workers
+from homeostat.contract.durations import spoken
 from homeostat.contract.model import Contract
 from homeostat.flow import topic_name
 from homeostat.ports import OperatorDecision
@@ -37,7 +38,7 @@ class Made:
 class FirstModel:
     """Lets the healer decide at the end of a history, and the other steps answer."""
 
-    def __init__(self, contract: Contract, stack: Stack, seed: int) -> None:
+    def __init__(self, contract: Contract, stack: Ports, seed: int) -> None:
         """Take the product, its stores, and the seed of everything random."""
         self._contract = contract
         self._stack = stack
@@ -94,6 +95,6 @@ class FirstModel:
 
 def _too_short(labelled: timedelta, wanted: timedelta) -> str:
     return (
-        f"the history spans {labelled} of mature labels, the contract wants {wanted} before a first training "
-        "(training.cold_start_after): a running instance collects the rest"
+        f"the history spans {spoken(labelled)} of mature labels, the contract wants {spoken(wanted)} before a first "
+        "training (training.cold_start_after): a running instance collects the rest"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-from homeostat.bootstrap import Stack, build_workers
+from homeostat.bootstrap import Ports, build_workers
 from homeostat.contract.model import Contract
 from homeostat.errors import HomeostatError
 from homeostat.flow import EXTERNAL, FLOW, dead_letters, topic_name
@@ -72,7 +72,7 @@ class Backfill:
         self,
         contract: Contract,
         recording: Recording,
-        stack: Stack,
+        stack: Ports,
         *,
         until: datetime | None = None,
         seed: int = 7,

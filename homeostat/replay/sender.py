@@ -81,7 +81,10 @@ class Sender:
         if not len(chosen.events) and not len(chosen.labels):
             raise HomeostatError(self._nothing(recording))
         if self.mode == "system" and options.speed is None:
-            raise HomeostatError("this instance follows the machine's clock: name a speed, like --speed 1000x")
+            raise HomeostatError(
+                "this instance follows the machine's clock: name a speed, like --speed 1000x, or "
+                "start it with `homeostat up --clock stream`"
+            )
         self._recording = chosen
         self._feed = Feed(contract, chosen, client, predict=options.predict)
         self.sent = self._feed.sent

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from homeostat.bootstrap import embedded_ledger, embedded_sight, instance_of, sqlite_damage
+from homeostat.bootstrap import instance_of, ledger_of, sight_of, sqlite_damage
 from homeostat.codec import decode
-from homeostat.contract.load import contract_digest, load_contract
+from homeostat.contract.load import DIGEST_FILE, contract_digest, load_contract
 from homeostat.contract.model import Contract
 from homeostat.errors import ContractError, HomeostatError, InvalidRecordError
 from homeostat.flow import FLOW, topic_name
@@ -18,7 +18,6 @@ from homeostat.inspection.doctor.finding import Finding, ok, problem, warning
 from homeostat.inspection.instance import moment, read_json, stream_time
 from homeostat.tail import Tail
 
-DIGEST = "contract.digest"
 _NAMES = ("log.db", "homeostat.db", "feast/online.db")
 _NEWEST_PARTS = 200  # read whole; of older ones the footer alone, else a doctor's visit takes minutes
 _LOCK_S = 60.0
@@ -34,7 +33,7 @@ def contract(home: Path) -> tuple[Contract | None, list[Finding]]:
     except ContractError as error:
         todo = "mend the contract; `homeostat check` names every place"
         return None, [problem("contract", line, todo) for line in error.problems]
-    digest, noted = contract_digest(found), home / DIGEST
+    digest, noted = contract_digest(found), home / DIGEST_FILE
     if noted.exists() and (said := noted.read_text().strip()) != digest:
         todo = "put the old contract back, or start anew: `homeostat up --contract FILE` says which changes are allowed"
         return found, [problem("contract", f"{path} was edited: its digest is {digest}, not {said}", todo)]
@@ -66,7 +65,7 @@ def ledger(home: Path, known: Contract) -> list[Finding]:
     if not (home / "homeostat.db").exists():
         return [ok("ledger", "no decision yet")]
     try:
-        return [ok("ledger", f"{embedded_ledger(known, home).verify()} entries, the chain is whole")]
+        return [ok("ledger", f"{ledger_of(known, home).verify()} entries, the chain is whole")]
     except HomeostatError as error:
         return [problem("ledger", str(error), f"{RESTORE}, or find out who edited it: nothing after it can be trusted")]
 
@@ -120,7 +119,7 @@ def clock(home: Path, known: Contract) -> list[Finding]:
 
 
 def _last_time(home: Path, known: Contract) -> tuple[datetime | None, str]:
-    tail = Tail(embedded_sight(known, home).log, known.product)
+    tail = Tail(sight_of(known, home).log, known.product)
     topics = dict.fromkeys(topic for row in FLOW for topic in (*row.consumes, *row.produces))
     times = [(time, topic_name(known.product, t)) for t in topics if (time := tail.last_time(t)) is not None]
     return max(times, default=(None, ""))

@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from homeostat.adapters.memory import MemoryTelemetry
-from homeostat.bootstrap import embedded_registry, embedded_sight
+from homeostat.bootstrap import registry_of, sight_of
 from homeostat.cli.main import app
 from homeostat.contract.load import load_contract
 from homeostat.ports import Aliases, ModelPackage, ModelRegistry
@@ -37,12 +37,12 @@ def home_with_a_canary(home: Path) -> ModelRegistry:
     home.mkdir()
     (home / "contract.yaml").write_text(yaml.safe_dump(CONTRACT))
     contract = load_contract(home / "contract.yaml")
-    registry = embedded_registry(contract, home)
+    registry = registry_of(contract, home)
     for request in ("first", "second"):
         registry.register(ModelPackage({"model.txt": b"tree"}), request)
     registry.set_alias("champion", "1")
     registry.set_alias("challenger", "2")
-    sight = embedded_sight(contract, home)
+    sight = sight_of(contract, home)
     sight.cases.save(Case(CaseState.CANARY, request_id="second", challenger="2", since=NOW, trained_at=(NOW,)))
     return registry
 
@@ -59,7 +59,7 @@ def registry(home: Path) -> ModelRegistry:
 
 def heal(home: Path, over: Event) -> None:
     contract, telemetry = load_contract(home / "contract.yaml"), MemoryTelemetry()
-    registry, sight = embedded_registry(contract, home), embedded_sight(contract, home)
+    registry, sight = registry_of(contract, home), sight_of(contract, home)
     decide = DecideStep(contract, registry, sight.cases, sight.ledger, telemetry)
     judge = JudgeStep(contract, registry, sight.cases, telemetry)
     promote = PromoteStep(contract, registry, sight.cases, sight.ledger, telemetry)
@@ -69,6 +69,11 @@ def heal(home: Path, over: Event) -> None:
         decide.tick(now)
         promote.handle(judge.tick(now), now)
         promote.tick(now)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeostat.cli.operate.ANSWER_WAIT_S", 120.0)  # a machine that is busy with other tests
 
 
 @contextmanager
@@ -96,7 +101,7 @@ def said(result: Result) -> dict[str, Any]:
 
 
 def last(home: Path) -> Any:
-    entries = embedded_sight(load_contract(home / "contract.yaml"), home).ledger.entries()
+    entries = sight_of(load_contract(home / "contract.yaml"), home).ledger.entries()
     return [entry for entry in entries if entry.kind != "left_alone"][-1]
 
 

@@ -1,6 +1,8 @@
 """A file and the contract drafted from it fit: read by it, every row passes the contract."""
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,12 @@ from homeostat.contract.load import parse_contract
 from homeostat.drafting.draft import Draft, draft_of
 from homeostat.drafting.interview import Interview, Wishes
 from homeostat.drafting.sample import read_sample
-from homeostat.drafting.writing import contract_text, replay_options
+from homeostat.drafting.writing import contract_text, example_event, replay_options
+from homeostat.errors import InvalidRecordError
 from homeostat.features.parsing import EventParser, LabelParser, ParsedEvent, ParsedLabel
 from homeostat.replay.files import Reading, load_file
 from homeostat.replay.moments import TimeReading
+from homeostat.replay.tables import read_table
 
 Drafted = Callable[..., Draft]
 WRITTEN = "%Y-%m-%dT%H:%M:%SZ"
@@ -84,3 +88,43 @@ def test_a_typed_file_fits_too(clean: pl.DataFrame, tmp_path: Path) -> None:
     clean.with_columns(*times, pl.col("late").cast(pl.Boolean), pl.col("town").cast(pl.Categorical)).write_parquet(path)
     events, labels = passed(draft_of(path, read_sample(path), Interview(Wishes())))
     assert len(events) == len(labels) == clean.height
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
+def test_a_file_is_read_alike_by_whoever_drafts_and_whoever_replays(
+    clean: pl.DataFrame, tmp_path: Path, encoding: str, separator: str
+) -> None:
+    path = tmp_path / "orders.csv"
+    text = clean.head(50).with_columns(town=pl.lit("Größe, \x80")).write_csv(separator=separator)
+    path.write_bytes(text.replace("\x80", "§" if encoding == "cp1252" else "é").encode(encoding))
+    assert read_sample(path).frame.equals(read_table(path).frame)
+
+
+def test_as_many_rows_are_refused_as_were_said_to_be_unreadable(clean: pl.DataFrame, drafted: Drafted) -> None:
+    loads = pl.when(pl.int_range(pl.len()) % 300 == 5).then(pl.lit("12 kg")).otherwise(pl.col("load").cast(pl.String))
+    draft = drafted(clean.with_columns(loads.alias("load")))
+    contract = parse_contract(contract_text(draft), "drafted")
+    sent = load_file(draft.file, contract).recording.events
+    refused = [value for value in sent.take(0, len(sent)) if not parses(EventParser(contract), value)]
+    assert len(refused) == 10
+    assert "load: 10 rows will be refused: no number is '12 kg'" in draft.warnings
+
+
+def parses(parser: EventParser, value: bytes) -> bool:
+    try:
+        parser.parse(value)
+    except InvalidRecordError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("made", [lambda clean: clean, messy], ids=["plain", "messy"])
+def test_the_example_event_keeps_the_contract(
+    clean: pl.DataFrame, drafted: Drafted, made: Callable[[pl.DataFrame], pl.DataFrame]
+) -> None:
+    draft = drafted(made(clean))
+    event = EventParser(parse_contract(contract_text(draft), "drafted"))
+    parsed = event.parse(json.dumps(example_event(draft, datetime(2030, 1, 1, tzinfo=UTC))).encode())
+    assert parsed.event_time == datetime(2030, 1, 1, tzinfo=UTC)
+    assert parsed.fields["load"] == pytest.approx(clean["load"].median(), rel=0.01)

@@ -50,6 +50,27 @@ def test_few_unreadable_cells_do_not_change_the_type_and_are_told() -> None:
     assert "2 rows have something else there and will be refused" in field.comment
 
 
+def test_what_cannot_be_read_is_not_missing() -> None:
+    found = column("n", [*map(str, range(200)), "x", "y", "x", ""])
+    assert (found.missing, found.unreadable) == (1, 3)
+    assert found.strange == "'x' or 'y'"
+    assert field_of(found).spec == "{type: integer, nullable: true}"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["2024-01-31T10:00:00Z", "2024-02-01 10:00:00+01:00"], "year-month-day"),
+        (["2024-01-31 10:00", "2024-02-01 10:00"], "year-month-day, taken as UTC"),
+        (["2024-01-31", "2024-02-01"], "year-month-day, taken as UTC"),
+        (["2024-01-31T10:00:00Z", "2024-02-01T10:00:00"], "year-month-day, the 1 without a zone are taken as UTC"),
+    ],
+)
+def test_times_without_a_zone_are_told(cells: list[str], said: str) -> None:
+    why = column("at", cells).why
+    assert why.split(" (--timezone")[0] == said
+
+
 def test_many_unreadable_cells_make_a_text() -> None:
     assert column("n", [*map(str, range(20)), "x", "y"]).type == "string"
 

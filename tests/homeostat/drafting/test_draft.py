@@ -9,6 +9,7 @@ from homeostat.contract.load import parse_contract
 from homeostat.contract.model import Contract
 from homeostat.drafting.draft import Draft
 from homeostat.drafting.interview import Question
+from homeostat.drafting.spans import D
 from homeostat.drafting.writing import contract_text, replay_options
 from homeostat.errors import HomeostatError
 
@@ -62,7 +63,7 @@ def test_columns_go_by_either_of_their_names(clean: pl.DataFrame, drafted: Draft
     ("flags", "said"),
     [
         ({"target": "lat"}, "--target lat: no such column - did you mean 'late'?"),
-        ({"target": "load"}, "answers"),
+        ({"target": "load"}, "load: is a number (2,455 values) where Homeostat predicts yes or no"),
         ({"target": "late", "positive": "2"}, "--positive 2: late has '0', '1'"),
         ({"time": "town"}, "--time town: its cells can't be read as times"),
         ({"label_time": "town"}, "--label-time town: its cells can't be read as times"),
@@ -188,3 +189,38 @@ def test_without_any_other_column_aggregates_are_the_features(clean: pl.DataFram
     rows = few.select("order_id", "ordered_at", "late", "closed_at", customer_id=many)
     contract = contract_of(drafted(rows))
     assert any(name.startswith("late_customer_id_") for name in contract.features)
+
+
+def test_cells_that_cannot_be_read_are_told_with_what_becomes_of_their_rows(
+    clean: pl.DataFrame, drafted: Drafted
+) -> None:
+    row = pl.int_range(pl.len())
+    rows = clean.with_columns(
+        pl.when(row % 300 == 5).then(pl.lit("12 kg")).otherwise(pl.col("load").cast(pl.String)).alias("load"),
+        pl.when(row % 500 == 7).then(pl.lit("soon")).otherwise("closed_at").alias("closed_at"),
+    )
+    assert drafted(rows).warnings == (
+        "closed_at: 6 rows have a label that will be refused: no time is 'soon'",
+        "load: 10 rows will be refused: no number is '12 kg'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "options"),
+    [("1", "0", []), ("Yes", "No", []), ("Y", "N", []), ("ja", "nein", []), ("Late", "Fine", ["--positive", "Late"])],
+)
+def test_only_an_answer_that_does_not_say_yes_has_to_be_named_again(
+    clean: pl.DataFrame, drafted: Drafted, yes: str, no: str, options: list[str]
+) -> None:
+    said = pl.when(pl.col("late") == 1).then(pl.lit(yes)).otherwise(pl.lit(no)).alias("late")
+    assert replay_options(drafted(clean.with_columns(said), target="late")) == options
+
+
+def test_the_rest_of_the_file_is_watched_from_when_a_first_model_can_be_there(
+    clean: pl.DataFrame, drafted: Drafted
+) -> None:
+    draft = drafted(clean)
+    training, label = contract_of(draft).training, contract_of(draft).label
+    assert draft.watch_from is not None
+    assert timedelta(0) <= draft.watch_from - draft.stretch.first - training.cold_start_after - label.maturity < D
+    assert drafted(clean.head(100)).watch_from is None

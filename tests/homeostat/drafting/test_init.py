@@ -40,6 +40,16 @@ def test_it_writes_a_contract_that_check_accepts_and_says_why(folder: Path) -> N
     assert CliRunner().invoke(app, ["check", "orders.yaml"]).exit_code == 0
 
 
+def test_it_names_every_command_up_to_a_prediction_and_a_drift_report(folder: Path) -> None:
+    said = run("orders.csv").output
+    steps = ["check orders.yaml", "backfill orders.csv --contract orders.yaml", "up --contract orders.yaml",
+             "curl -s localhost:8000/v1/orders/predict", "--home .homeostat/try --until 2024-0",
+             "up --home .homeostat/try --clock stream", "replay orders.csv --home .homeostat/try",
+             "drift --home .homeostat/try"]  # fmt: skip
+    places = [said.index(step) for step in steps]
+    assert places == sorted(places)
+
+
 def test_it_refuses_to_overwrite_without_force(folder: Path) -> None:
     (folder / "orders.yaml").write_text("mine")
     refused = run("orders.csv")

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeostat.contract.durations import spoken, written
 from homeostat.contract.policies import parse_duration
 from homeostat.drafting.clock import LabelClock, Stretch
 from homeostat.drafting.pace import Pace, pace_of
-from homeostat.drafting.spans import D, H, M, S, at_least, at_most, spoken, written
+from homeostat.drafting.spans import D, H, M, S, at_least, at_most
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 LABELS = pl.Series([0, 0, 0, 1])

@@ -112,3 +112,18 @@ def test_what_goes_with_time_is_measured_by_ranks(values: list[int], expected: f
     column = read_columns(pl.DataFrame({"x": list(values)}))[0][0]
     times = pl.Series(range(100)).cast(pl.Datetime("us", "UTC"))
     assert rises_with_time(column, times) == pytest.approx(expected, abs=0.01)
+
+
+def test_what_cannot_be_read_is_no_absence() -> None:
+    assert one_column(["?x" if i % 2 and i < 40 else str(i % 7) for i in range(5_000)][:1_000])[1] is None
+
+
+def test_a_column_empty_only_where_the_answer_is_missing_is_warned_of(clean: pl.DataFrame, drafted: Drafted) -> None:
+    lost = pl.Series(RNG.random(clean.height)) < 0.03
+    rows = clean.with_columns(
+        pl.when(lost).then(None).otherwise(pl.Series("hours_on_road", RNG.random(clean.height))).alias("hours_on_road"),
+        pl.Series("gaps", [None if x < 0.03 else x for x in RNG.random(clean.height)]),
+        pl.when(lost).then(None).otherwise(pl.col("late")).alias("late"),
+    )
+    (told,) = [text for text in drafted(rows).warnings if "no answer either" in text]
+    assert told.startswith("hours_on_road: empty only where there is no answer either")

@@ -62,12 +62,22 @@ def test_keys_the_contract_does_not_know_are_ignored(shop: Contract) -> None:
     assert parser.parse(encoded(GOOD, colour="red", nested={"a": [1]})) == parser.parse(encoded(GOOD))
 
 
+@pytest.mark.parametrize("items", [3, 3.0, 2**53 + 1, 1e15])
+def test_a_whole_number_may_be_written_with_a_point(shop: Contract, items: float) -> None:
+    found = EventParser(shop).parse(encoded(GOOD, items=items)).fields["items"]
+    assert found == items
+    assert type(found) is int
+
+
 BAD_EVENTS = [
     ({"amount": "12"}, "field 'amount' is \"12\", expected a number of at least 0 and at most 1000 or null"),
     ({"amount": 1001}, "field 'amount' is 1001, expected a number of at least 0 and at most 1000 or null"),
     ({"amount": -0.5}, "field 'amount' is -0.5, expected"),
     ({"items": 1.5}, "field 'items' is 1.5, expected a whole number of at least 0"),
     ({"items": None}, "field 'items' is null, expected a whole number of at least 0"),
+    ({"items": -1.0}, "field 'items' is -1.0, expected a whole number of at least 0"),
+    ({"items": 1e19}, "field 'items' is 1e19, expected"),
+    ({"items": True}, "field 'items' is true, expected a whole number"),
     ({"items": 2**63}, "field 'items' is 9223372036854775808, expected"),
     ({"items": ...}, "field 'items' is missing, expected a whole number of at least 0"),
     ({"member": 1}, "field 'member' is 1, expected true or false"),

@@ -176,7 +176,7 @@ class Rig:
         self.run()
 
     def outcomes(self, scores: dict[str, float], hours: int = 12, served: str | None = None) -> None:
-        """Publish six mature rows an hour whose label is 1, scored as given, and run."""
+        """Publish six mature rows an hour, scored as given where the label is 1, else as surely, and run."""
         served = served or str(self.registry.aliases().champion)
         rows = []
         for i in range(6 * hours):
@@ -184,7 +184,10 @@ class Rig:
             time = self.now + i * HOUR / 6
             jitter = (self._rows % 7) / 200  # so that the difference has a spread
             ours = {version: score - jitter * (version == max(scores)) for version, score in scores.items()}
-            rows.append(Outcome(f"o{self._rows}", "e", time, time, 1.0, Arm.CHAMPION, served, ours.get(served), ours))
+            label = float(self._rows % 2)
+            if not label:
+                ours = {version: 1 - score for version, score in ours.items()}
+            rows.append(Outcome(f"o{self._rows}", "e", time, time, label, Arm.CHAMPION, served, ours.get(served), ours))
         self.now += (hours + 24) * HOUR
         self.put(*rows)
         self.run()

@@ -176,7 +176,7 @@ def test_a_training_beyond_the_budget_is_refused_and_had_when_there_is_some_agai
     for version in "23":
         rig.decide("retrain")
         rig.decide("reject", version)
-    assert rig.decide("retrain") == "refused: 3 trainings within 30 days, 0:00:00, all that the budget allows"
+    assert rig.decide("retrain") == "refused: 3 trainings within 30d, all that the budget allows"
     rig.run(31 * 24)
     assert rig.decide("retrain").startswith("done: ")
 

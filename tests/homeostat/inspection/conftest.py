@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry
-from homeostat.bootstrap import EmbeddedSight, embedded_sight
+from homeostat.bootstrap import Sight, sight_of
 from homeostat.codec import TOPIC_OF, encode
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
@@ -49,7 +49,7 @@ class World:
         self.log, self.registry, self.cases, self.ledger = MemoryLog(), MemoryRegistry(), MemoryCases(), MemoryLedger()
         for request in ("first", "second", "third"):
             self.registry.register(ModelPackage({}), request)
-        self.sight = EmbeddedSight(self.log, self.cases, self.ledger, self.registry)
+        self.sight = Sight(self.log, self.cases, self.ledger, self.registry)
         self.onlooker = Onlooker(contract, self.sight)
 
     def write(self, *records: Record, at: datetime = NOW, topic: str | None = None) -> None:
@@ -146,7 +146,7 @@ def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home.mkdir(parents=True)
     (home / "contract.yaml").write_text(contract_text())
     contract = load_contract(home / "contract.yaml")
-    sight = embedded_sight(contract, home)
+    sight = sight_of(contract, home)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     report = DriftReport("rep0", at, at - 24 * HOUR, at, 900, DriftStatus.HEALTHY, "2", (score("load", 0.1, 0.2),))
     value, headers = encode(report)

@@ -20,14 +20,17 @@ from typer.testing import CliRunner
 from homeostat.adapters.mlflow_file import MlflowFile
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.adapters.sql import SqlCases
-from homeostat.bootstrap import ledger_uri
+from homeostat.bootstrap import ledger_uri, sight_of
 from homeostat.cli.main import app
+from homeostat.codec import encode
+from homeostat.contract.load import load_contract
 from homeostat.errors import HomeostatError
+from homeostat.flow import topic_name
 from homeostat.inspection import onlooker_of, status_of
 from homeostat.inspection.instance import base_url, heartbeats
 from homeostat.metric_names import LABEL_MATURITY
-from homeostat.ports import Aliases
-from homeostat.records import CaseState
+from homeostat.ports import Aliases, NewMessage
+from homeostat.records import CaseState, DriftReport, DriftStatus
 
 HEAVY = ("feast", "mlflow", "optuna", "lightgbm", "scipy", "sklearn", "pandas")
 QUICK = """
@@ -108,6 +111,18 @@ def test_drift_reports_as_a_table_and_as_json(home: Path) -> None:
     }  # fmt: skip
 
 
+def test_behind_a_report_that_says_nothing_the_last_one_that_does_is_shown(home: Path) -> None:
+    contract = load_contract(home / "contract.yaml")
+    at = datetime(2026, 1, 8, tzinfo=UTC)
+    value, headers = encode(DriftReport("silent", at, at - timedelta(days=1), at, 0, DriftStatus.UNKNOWN, "2", ()))
+    name = topic_name("turbines", "drift_reports")
+    sight_of(contract, home).log.append([NewMessage(name, value, headers)], at)
+    code, text = homeostat("drift", "--home", home)
+    assert code == 0
+    assert text.index("report silent") < text.index("the last report of a window with enough rows") < text.index("rep0")
+    assert "rep0" not in homeostat("drift", "--home", home, "--report", "silent")[1]
+
+
 def test_a_report_that_is_not_kept_is_told(home: Path) -> None:
     code, _ = homeostat("drift", "--home", home, "--report", "nope")
     assert code == 1
@@ -169,7 +184,7 @@ def test_a_heartbeat_tells_its_age_and_whether_its_process_lives(home: Path) -> 
     assert beat.passed == datetime.fromisoformat(at)
 
 
-def read_until(descriptor: int, words: str, seconds: float = 30) -> str:
+def read_until(descriptor: int, words: str, seconds: float = 120) -> str:
     """Read what a process writes until it has said something."""
     text, deadline = "", monotonic() + seconds
     while words not in text:
@@ -195,7 +210,7 @@ def test_watching_without_a_terminal_writes_a_line_for_each_change(home: Path) -
         change(home)
         second = read_until(process.stdout.fileno(), "\n")
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert "case stable" in first
@@ -212,7 +227,7 @@ def test_watching_on_a_terminal_draws_a_page_until_interrupted(home: Path) -> No
         change(home)
         read_until(ours, "training, asked for")
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     os.close(ours)
 
 

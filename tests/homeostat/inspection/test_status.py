@@ -199,3 +199,11 @@ def test_heartbeats_are_passed_on(world: Any) -> None:
     assert world.status(processes=[beat])["processes"] == [
         {"process": "keeper", "pid": 12, "alive": True, "age_s": 0.5, "passed": world.now.isoformat()}
     ]
+
+
+def test_decisions_that_the_log_has_forgotten_come_from_the_ledger(world: Any) -> None:
+    world.ledger.append("began", world.now - 9 * DAY, "history_began", {})
+    world.ledger.append("first", world.now - 8 * DAY, "promote", {"reason": "first champion"})
+    world.ledger.append("quiet", world.now - DAY, "left_alone", {"reason": "no drift"})
+    (decision,) = world.status()["decisions"]
+    assert decision["what"] == "promote: first champion"

@@ -1,4 +1,4 @@
-"""How a text file is written: its encoding and the separator between its cells."""
+"""How a file of rows is written: packed or not, its encoding, and the separator between its cells."""
 
 import codecs
 import csv
@@ -10,7 +10,8 @@ from typing import Final
 
 from homeostat.errors import HomeostatError
 
-SEPARATORS: Final = (",", ";", "\t", "|", " ")
+_PACKED: Final = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip (or Excel)", b"BZh": "bzip2", b"(\xb5/\xfd": "zstd"}
+_SEPARATORS: Final = (",", ";", "\t", "|", " ")
 _LINES: Final = 100  # that the separator is found by
 _SNIFFED_CHARS: Final = 256 * 2**10
 _BOMS: Final = (
@@ -31,6 +32,21 @@ class Text:
     notes: tuple[str, ...] = ()
 
 
+def refuse_packed(start: bytes, path: Path) -> None:
+    """Raise if a file that begins so is compressed.
+
+    Args:
+        start: Its first four bytes or more.
+        path: For the error text.
+
+    Raises:
+        HomeostatError: It is; the text says by what.
+    """
+    packed = next((name for magic, name in _PACKED.items() if start.startswith(magic)), None)
+    if packed:
+        raise HomeostatError(f"{path}: is compressed by {packed} - unpack it to CSV or Parquet first")
+
+
 def decoded(head: bytes, *, whole: bool, path: Path) -> Text:
     """Return the text behind a file's first bytes; what isn't UTF-8 is taken for Windows-1252 or Latin-1.
 
@@ -46,7 +62,7 @@ def decoded(head: bytes, *, whole: bool, path: Path) -> Text:
         if head.startswith(bom):
             text = head.decode(codec, errors="replace")
             return Text(text if whole else _whole_lines(text), codec.removesuffix("-sig"), name, wide)
-    if b"\0" in head:
+    if b"\0" in head[:_SNIFFED_CHARS]:
         raise HomeostatError(f"{path}: is no text (it holds zero bytes) - expected CSV or Parquet")
     if not whole:
         head = head[: head.rfind(b"\n") + 1] or head
@@ -67,7 +83,7 @@ def separator_of(text: str, path: Path) -> str:
         HomeostatError: No separator gives two columns.
     """
     best: tuple[float, int, str] | None = None
-    for separator in SEPARATORS:
+    for separator in _SEPARATORS:
         widths = _widths(text[:_SNIFFED_CHARS], separator)
         if not widths or widths[0] < 2:
             continue
