@@ -8,12 +8,15 @@ the version has to move on.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from io import BytesIO
 from math import isfinite
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+import polars as pl
+from polars import selectors as cs
 
 from homeostat.errors import InvalidRecordError
 from homeostat.records import (
@@ -52,6 +55,12 @@ TOPIC_OF: Final[Mapping[type, str]] = MappingProxyType(
 """The topic of each kind of record; a dead letter goes to the topic of the step that refused it."""
 
 DEAD_LETTERS: Final = "dead_letters"
+
+ARROW: Final = "application/vnd.apache.arrow.stream"
+"""The content type of a raw message that holds many rows."""
+
+MOST_ROWS: Final = 50_000
+"""The most rows of such a message: compressed ones may hold any number in a few bytes."""
 
 
 def _drift_numbers(report: DriftReport) -> Iterator[float | None]:
@@ -162,3 +171,40 @@ def decode(topic: str, value: bytes, headers: Mapping[str, str]) -> Record:
     if fault:
         raise InvalidRecordError(f"topic {topic!r}, schema {found!r}: {fault}")
     return record
+
+
+def decode_all(topic: str, value: bytes, headers: Mapping[str, str]) -> list[Record]:
+    """Return the records behind a message: one, or those of each row where a raw message holds a batch of rows.
+
+    Raises:
+        InvalidRecordError: As ``decode``; or the batch can't be read, is too large, or has a column that no
+            contract knows a type for. A row that breaks its contract is no fault here.
+    """
+    if topic in _RAW and _content_type(headers) == ARROW:
+        return [_RAW[topic](row) for row in _rows(value)]
+    return [decode(topic, value, headers)]
+
+
+def _content_type(headers: Mapping[str, str]) -> str:
+    """Return the type without its parameters; writers differ in how they spell the header."""
+    found = next((text for name, text in headers.items() if name.lower() == "content-type"), "")
+    return found.partition(";")[0].strip().lower()
+
+
+_PLAIN: Final = cs.numeric() | cs.boolean() | cs.string(include_categorical=True) | cs.datetime() | cs.date()
+
+
+def _rows(value: bytes) -> list[bytes]:
+    """Return each row of an Arrow stream as the JSON object that would have been sent for it alone."""
+    try:
+        frame = pl.read_ipc_stream(BytesIO(value), n_rows=MOST_ROWS + 1)
+        other = frame.select(~(_PLAIN | cs.by_dtype(pl.Null))).schema
+        text = "" if other else frame.cast({cs.decimal(): pl.Float64}).write_ndjson()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        raise InvalidRecordError(f"not readable as an Arrow stream: {error}") from error
+    if other:
+        columns = ", ".join(f"{name!r} ({dtype})" for name, dtype in other.items())
+        raise InvalidRecordError(f"columns that are no numbers, texts, truth values or times: {columns}")
+    if frame.height > MOST_ROWS:
+        raise InvalidRecordError(f"more than {MOST_ROWS} rows in one message")
+    return text.encode().split(b"\n")[:-1]

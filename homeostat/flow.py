@@ -20,17 +20,18 @@ class Row:
     produces: tuple[str, ...]
     process: str
     paced: bool = False  # looks at the world when the pace says so, not at every batch
+    shared: bool = False  # several processes may offer to run it
 
 
 FLOW: tuple[Row, ...] = (
-    Row("ingest", ("raw_events", "raw_labels"), ("features", "labels"), "ingestor"),
-    Row("predict", ("features",), ("predictions",), "predictor"),
+    Row("ingest", ("raw_events", "raw_labels"), ("features", "labels"), "ingestor", shared=True),
+    Row("predict", ("features",), ("predictions",), "predictor", shared=True),
     Row("join", ("predictions", "labels"), ("outcomes",), "joiner"),
     Row("archive", ("features", "outcomes"), (), "joiner", paced=True),
     Row("detect", ("predictions", "outcomes"), ("drift_reports",), "detector", paced=True),
     Row("decide", ("drift_reports",), ("retrain_requests",), "healer", paced=True),
     Row("train", ("retrain_requests",), ("training_runs",), "trainer"),
-    Row("judge", ("training_runs", "outcomes"), ("canary_verdicts",), "judge", paced=True),
+    Row("judge", ("training_runs", "predictions", "outcomes"), ("canary_verdicts",), "judge", paced=True),
     Row("promote", ("canary_verdicts",), ("promotions",), "healer", paced=True),
     Row("alert", ("drift_reports", "training_runs", "promotions", "outcomes"), (), "healer", paced=True),
 )

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import polars as pl
 
 from homeostat.records import Case, FeatureRow, Outcome, Scalar
+
+PAGE_BYTES: Final = 4 << 20  # a read of messages so large that they fill this may end early
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +17,11 @@ class Message:
     """One entry of a topic."""
 
     topic: str
-    offset: int  # consecutive from 0 within a topic
+    offset: int  # from 0 up within a topic
     value: bytes
     headers: Mapping[str, str]
-    time: datetime  # processing time of the append
+    time: datetime  # processing time of the append, to the ms at least
+    lane: int = 0  # of a log that is cut into several
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +36,18 @@ class NewMessage:
 class EventLog(Protocol):
     """A durable, ordered log of messages by topic.
 
-    Obligations: ``append`` returns only when the messages survive a kill -9 of this process, and all of
-    one call are appended or none; offsets of a topic are consecutive and start at 0; ``read`` never
-    skips and never repeats an offset; a committed offset survives a restart and is per (group, topic).
-    A topic springs into being at its first append; reading one that is not there gives nothing.
-    ``trim`` removes nothing that a group which ever committed on the topic has still to read, and offsets
-    keep counting; reading a trimmed offset fails, it never skips.
+    Obligations: ``append`` returns only when the messages survive a kill -9 of this process; a call refused
+    for its content appends none, one that fails on the way may have appended some. Offsets start at 0 and are
+    consecutive but for the marks of an outside producer's transactions; ``read`` skips and repeats no message;
+    a committed offset survives a restart and is per (group, topic). Times may step back where several append. A
+    topic springs into being at its first append. ``trim`` removes nothing that a group has still to read.
     """
 
     def append(self, messages: Sequence[NewMessage], at: datetime) -> None:
         """Append in the order given, stamped ``at``."""
 
     def read(self, topic: str, offset: int, limit: int) -> list[Message]:
-        """Return up to ``limit`` messages from ``offset`` on, in order."""
+        """Return up to ``limit`` messages from ``offset`` on, in order; none at the end alone."""
 
     def end(self, topic: str) -> int:
         """Return the offset the next message will get."""

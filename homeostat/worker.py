@@ -1,20 +1,25 @@
 """Poll, decode, handle, publish, commit: the main loop of every step."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from time import perf_counter, thread_time
+from itertools import takewhile
+from time import monotonic, perf_counter, thread_time
 from typing import Protocol
 
-from homeostat.codec import TOPIC_OF, decode, encode
+from homeostat.codec import TOPIC_OF, decode_all, encode
 from homeostat.errors import InvalidRecordError
 from homeostat.flow import Row, dead_letters, topic_name
-from homeostat.metric_names import STEP_CPU
-from homeostat.ports import EventLog, Message, NewMessage, Telemetry
+from homeostat.metric_names import CONSUMER_LAG, STEP_CPU
+from homeostat.ports import PAGE_BYTES, EventLog, Message, NewMessage, Telemetry
 from homeostat.records import DeadLetter, Record, derived_id
 
 BATCH_ROWS = 5_000  # messages of a topic in one poll: some 5 MB in memory
 MOST_BATCHES = 100  # in one call: a producer that is faster than the step must not keep the tick away for ever
+_LAG_S = 5.0  # between looks at the ends of topics, which ask a server
+_KEEP_S = 3600.0  # between commits of what has not moved: Kafka forgets what is a week old
 Hook = Callable[[str, str], None]
+Positions = dict[tuple[int, str], int]  # by (index of the lane, topic)
 
 
 class Step(Protocol):
@@ -61,7 +66,7 @@ def no_hook(step: str, point: str) -> None:
 
 
 class Worker:
-    """Drives one step over the event log.
+    """Drives one step over the event log, or over several lanes of it at once.
 
     Offsets are committed after the effects, so a crash anywhere repeats the batch and loses nothing;
     every effect is idempotent by record id, so the repeat changes nothing.
@@ -77,34 +82,43 @@ class Worker:
         product: str,
         memory: timedelta,
         hook: Hook = no_hook,
+        more_lanes: Sequence[EventLog] = (),
     ) -> None:
-        """Take the row of the map, its step, and how far back its memory reaches."""
+        """Take the row of the map, its step, how far back its memory reaches, and what is read beside ``log``."""
         self.row = row
         self.cpu_s = 0.0
         self.wall_s = 0.0
         self.published = 0
         self._step = step
-        self._log = log
         self._telemetry = telemetry
         self._product = product
         self._memory = memory
         self._hook = hook
-        self._positions = {topic: log.committed(row.step, self._name(topic)) for topic in row.consumes}
+        self._lanes = (log, *more_lanes)
+        self._positions: Positions = {
+            (i, topic): lane.committed(row.step, self._name(topic))
+            for i, lane in enumerate(self._lanes)
+            for topic in row.consumes
+        }
+        self._lag_at = -_LAG_S
+        self._kept_at = monotonic()
 
     def restore(self, now: datetime) -> None:
         """Fold the tail of the input that was committed before a restart."""
-        for topic, end in self._positions.items():
-            offset = self._log.offset_at(self._name(topic), now - self._memory)
-            while offset < end:
-                messages = self._log.read(self._name(topic), offset, min(BATCH_ROWS, end - offset))
-                records, _ = self._decode(topic, messages, now)
+        for (i, topic), end in self._positions.items():
+            lane, name = self._lanes[i], self._name(topic)
+            offset = lane.offset_at(name, now - self._memory)
+            while offset < end and (messages := lane.read(name, offset, min(BATCH_ROWS, end - offset))):
+                records, _ = self._decode(topic, [message for message in messages if message.offset < end], now)
                 self._step.restore(records, now)
-                offset += len(messages)
+                offset = messages[-1].offset + 1
 
     def run_once(self, now: datetime) -> int:
         """Handle what has come since the last call, tick, and return how many messages that was."""
         started, cpu_started = perf_counter(), thread_time()
         before = sum(self._positions.values())
+        if lag_is_due := monotonic() - self._lag_at >= _LAG_S:
+            self._show_lag()  # before as well: work that fails over and over would never be seen to pile up
         for left in reversed(range(MOST_BATCHES)):
             if not self._run_batch(now, last=left == 0):
                 break
@@ -112,6 +126,9 @@ class Worker:
         cpu_s = thread_time() - cpu_started
         self.cpu_s += cpu_s
         self._telemetry.count(STEP_CPU, cpu_s, product=self._product, step=self.row.step)
+        if lag_is_due:
+            self._show_lag()
+            self._lag_at = monotonic()
         return sum(self._positions.values()) - before
 
     def _run_batch(self, now: datetime, *, last: bool) -> bool:
@@ -119,8 +136,8 @@ class Worker:
 
         What a step says of the world has to rest on all that has come.
         """
-        records, out, positions = self._take(now)
-        more = not last and any(end - self._positions[topic] == BATCH_ROWS for topic, end in positions.items())
+        records, out, positions, full = self._take(now)
+        more = full and not last
         self._hook(self.row.step, "read")
         if records:
             out += self._step.handle(records, now)
@@ -129,26 +146,37 @@ class Worker:
         self._hook(self.row.step, "handled")
         self._publish(out, now)
         self._hook(self.row.step, "published")
-        if positions != self._positions:
-            self._log.commit(self.row.step, {self._name(t): offset for t, offset in positions.items()})
-            self._positions = positions
+        self._commit(positions)
         self._hook(self.row.step, "committed")
         return more
 
-    def _take(self, now: datetime) -> tuple[list[Record], list[Record], dict[str, int]]:
-        """Return the next batch's records, dead letters for what can't be read, and the positions behind it."""
+    def _take(self, now: datetime) -> tuple[list[Record], list[Record], Positions, bool]:
+        """Return the next batch's records, dead letters, the positions behind it, and whether there may be more."""
         records: list[Record] = []
         bad: list[Record] = []
         positions = dict(self._positions)
-        for topic in self.row.consumes:
-            messages = self._log.read(self._name(topic), positions[topic], BATCH_ROWS)
-            if messages and messages[-1].time > now:  # another process may be ahead of this one's clock
-                messages = [message for message in messages if message.time <= now]
+        full = False
+        for (i, topic), position in self._positions.items():
+            come = self._lanes[i].read(self._name(topic), position, BATCH_ROWS)
+            messages = list(takewhile(lambda message: message.time <= now, come))  # others' clocks may be ahead
+            if messages:
+                positions[i, topic] = messages[-1].offset + 1
             good, letters = self._decode(topic, messages, now)
             records += good
             bad += letters
-            positions[topic] += len(messages)
-        return records, bad, positions
+            full |= len(messages) == BATCH_ROWS or sum(len(message.value) for message in messages) >= PAGE_BYTES
+        return records, bad, positions, full
+
+    def _commit(self, positions: Positions) -> None:
+        """Store how far each lane was handled, and now and then what has not moved."""
+        is_due = monotonic() - self._kept_at >= _KEEP_S
+        for i, lane in enumerate(self._lanes):
+            offsets = {topic: offset for (j, topic), offset in positions.items() if i == j}
+            if is_due or any(self._positions[i, topic] != offset for topic, offset in offsets.items()):
+                lane.commit(self.row.step, {self._name(topic): offset for topic, offset in offsets.items()})
+        self._positions = positions
+        if is_due:
+            self._kept_at = monotonic()
 
     def _publish(self, out: Sequence[Record], now: datetime) -> None:
         messages = []
@@ -158,7 +186,7 @@ class Worker:
             value, headers = encode(record)
             messages.append(NewMessage(self._name(topic), value, headers))
         if messages:
-            self._log.append(messages, now)
+            self._lanes[0].append(messages, now)
             self.published += len(messages)
 
     def _decode(self, topic: str, messages: Sequence[Message], now: datetime) -> tuple[list[Record], list[Record]]:
@@ -166,11 +194,19 @@ class Worker:
         bad: list[Record] = []
         for message in messages:
             try:
-                good.append(decode(topic, message.value, message.headers))
+                good += decode_all(topic, message.value, message.headers)
             except InvalidRecordError as error:
-                letter_id = derived_id(topic, str(message.offset))
+                lane = (str(message.lane),) if message.lane else ()
+                letter_id = derived_id(topic, str(message.offset), *lane)
                 bad.append(DeadLetter(letter_id, topic, str(error), message.value, now))
         return good, bad
+
+    def _show_lag(self) -> None:
+        lags: Counter[str] = Counter()
+        for (i, topic), position in self._positions.items():
+            lags[topic] += self._lanes[i].end(self._name(topic)) - position
+        for topic, lag in lags.items():
+            self._telemetry.gauge(CONSUMER_LAG, lag, product=self._product, step=self.row.step, topic=topic)
 
     def _name(self, topic: str) -> str:
         return topic_name(self._product, topic)

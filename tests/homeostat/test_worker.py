@@ -6,6 +6,7 @@ import pytest
 from homeostat.adapters.memory import MemoryLog, MemoryTelemetry
 from homeostat.codec import decode
 from homeostat.flow import Row, topic_name
+from homeostat.metric_names import CONSUMER_LAG
 from homeostat.ports import NewMessage
 from homeostat.records import DeadLetter, Label, RawLabel, Record
 from homeostat.worker import BATCH_ROWS, Worker
@@ -116,3 +117,18 @@ def test_a_backlog_is_worked_off_before_the_step_says_anything_of_the_world() ->
     log.append([NewMessage(RAW, f"m{i}".encode()) for i in range(2 * BATCH_ROWS + 1)], T0)
     assert worker(log, step).run_once(LAST) == 2 * BATCH_ROWS + 1
     assert step.looks == [2 * BATCH_ROWS + 1]
+
+
+def test_what_a_step_fails_to_handle_is_seen_to_pile_up_and_to_be_worked_off(log: MemoryLog) -> None:
+    telemetry = MemoryTelemetry()
+
+    class Failing(Echo):
+        def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
+            raise Crash
+
+    stuck = Worker(ROW, Failing(), log, telemetry, product="p", memory=timedelta(0))
+    with pytest.raises(Crash):
+        stuck.run_once(LAST)
+    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels") == 3
+    Worker(ROW, Echo(), log, telemetry, product="p", memory=timedelta(0)).run_once(LAST)
+    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels") == 0

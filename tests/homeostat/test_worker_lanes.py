@@ -1,0 +1,196 @@
+"""The worker over several lanes, and over what a log shared with others may hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from homeostat.adapters.memory import MemoryLog, MemoryTelemetry
+from homeostat.codec import ARROW, decode
+from homeostat.flow import Row, topic_name
+from homeostat.metric_names import CONSUMER_LAG
+from homeostat.ports import PAGE_BYTES, Message, NewMessage
+from homeostat.records import DeadLetter, Label, RawLabel, Record
+from homeostat.worker import Worker
+
+T0 = datetime(2030, 1, 1, tzinfo=UTC)
+ROW = Row("ingest", ("raw_labels",), ("labels",), "ingestor")
+RAW, LABELS, LETTERS = (topic_name("p", topic) for topic in ("raw_labels", "labels", "ingest_dead_letters"))
+
+
+class Echo:
+    """Answers each raw label with a label named after its bytes, and remembers what it saw."""
+
+    def __init__(self) -> None:
+        self.handled: list[str] = []
+        self.restored: list[str] = []
+        self.ticks = 0
+
+    def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
+        names = [record.value.decode() for record in records if isinstance(record, RawLabel)]
+        self.handled += names
+        return [Label(name, now, 1.0) for name in names]
+
+    def restore(self, records: Sequence[Record], now: datetime) -> None:
+        self.restored += [record.value.decode() for record in records if isinstance(record, RawLabel)]
+
+    def tick(self, now: datetime) -> list[Record]:
+        self.ticks += 1
+        return []
+
+
+class Lane(MemoryLog):
+    """A lane as other processes may leave it: times that step back, offsets that others' marks take."""
+
+    def __init__(self, lane: int = 0, *, late: Mapping[int, datetime] | None = None, marks: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.lane = lane
+        self.commits: list[Mapping[str, int]] = []
+        self._late = late or {}
+        self._marks = set(marks)
+
+    def read(self, topic: str, offset: int, limit: int) -> list[Message]:
+        return [
+            replace(message, lane=self.lane, time=self._late.get(message.offset, message.time))
+            for message in super().read(topic, offset, limit)
+            if topic != RAW or message.offset not in self._marks
+        ]
+
+    def commit(self, group: str, offsets: Mapping[str, int]) -> None:
+        super().commit(group, offsets)
+        self.commits.append(offsets)
+
+
+def fill(lane: Lane, *values: str) -> Lane:
+    for value in values:
+        lane.append([NewMessage(RAW, value.encode())], T0)
+    return lane
+
+
+def worker(step: Echo, *lanes: Lane, memory: timedelta = timedelta(hours=1), telemetry: Any = None) -> Worker:
+    log, *more = lanes
+    telemetry = telemetry or MemoryTelemetry()
+    return Worker(ROW, step, log, telemetry, product="p", memory=memory, more_lanes=more)
+
+
+def labels(lane: Lane) -> list[str]:
+    records = [decode("labels", m.value, m.headers) for m in lane.read(LABELS, 0, 100)]
+    return [record.event_id for record in records if isinstance(record, Label)]
+
+
+def letters(lane: Lane) -> list[DeadLetter]:
+    records = [decode("ingest_dead_letters", m.value, m.headers) for m in lane.read(LETTERS, 0, 100)]
+    return [record for record in records if isinstance(record, DeadLetter)]
+
+
+def test_one_batch_takes_from_every_lane_and_what_follows_goes_to_the_first() -> None:
+    lanes = fill(Lane(0), "a", "b"), fill(Lane(1)), fill(Lane(2), "c")
+    step = Echo()
+    assert worker(step, *lanes).run_once(T0) == 3
+    assert (step.handled, step.ticks, labels(lanes[0])) == (["a", "b", "c"], 1, ["a", "b", "c"])
+    assert [labels(lane) for lane in lanes[1:]] == [[], []]
+    assert [lane.committed("ingest", RAW) for lane in lanes] == [2, 0, 1]
+
+
+def test_a_lane_where_nothing_came_is_not_committed() -> None:
+    lanes = fill(Lane(0), "a"), fill(Lane(1), "b")
+    driven = worker(Echo(), *lanes)
+    driven.run_once(T0)
+    fill(lanes[1], "c")
+    driven.run_once(T0)
+    assert [lane.commits for lane in lanes] == [[{RAW: 1}], [{RAW: 1}, {RAW: 2}]]
+
+
+def test_what_never_moves_is_committed_again_before_a_broker_forgets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeostat.worker._KEEP_S", 0.0)
+    lane = fill(Lane(), "a")
+    driven = worker(Echo(), lane)
+    driven.run_once(T0)
+    driven.run_once(T0)
+    assert lane.commits == [{RAW: 1}, {RAW: 1}]
+
+
+def test_each_lane_is_restored_from_where_it_stood() -> None:
+    lanes = fill(Lane(0), "a", "b"), fill(Lane(1), "c")
+    worker(Echo(), *lanes).run_once(T0)
+    fill(lanes[1], "new")
+    step = Echo()
+    worker(step, *lanes).restore(T0)
+    assert step.restored == ["a", "b", "c"]
+
+
+def test_the_lag_of_a_topic_is_that_of_all_lanes() -> None:
+    telemetry = MemoryTelemetry()
+    lanes = fill(Lane(0), "a", "b"), fill(Lane(1), "c")
+    driven = worker(Echo(), *lanes, telemetry=telemetry)
+    driven._show_lag()
+    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels") == 3
+
+
+def test_a_message_from_a_clock_ahead_holds_up_what_comes_after_it_and_skips_nothing() -> None:
+    lane = fill(Lane(late={1: T0 + timedelta(minutes=1)}), "a", "ahead", "b")
+    step = Echo()
+    driven = worker(step, lane)
+    assert (driven.run_once(T0), step.handled) == (1, ["a"])
+    assert (driven.run_once(T0 + timedelta(minutes=1)), step.handled) == (2, ["a", "ahead", "b"])
+
+
+def test_the_marks_of_other_producers_are_passed_over_and_nothing_is_read_twice() -> None:
+    lane = fill(Lane(marks=[1, 4]), "a", "mark", "b", "c", "mark")
+    step = Echo()
+    driven = worker(step, lane)
+    driven.run_once(T0)
+    driven.run_once(T0)
+    assert step.handled == ["a", "b", "c"]
+    assert lane.committed("ingest", RAW) == 4
+    again = Echo()
+    worker(again, lane).restore(T0)
+    assert again.restored == ["a", "b", "c"]
+
+
+def test_large_messages_are_worked_off_before_the_step_says_anything_of_the_world() -> None:
+    class Paged(Lane):
+        def read(self, topic: str, offset: int, limit: int) -> list[Message]:
+            return super().read(topic, offset, min(limit, 2))  # as many as fill a page
+
+    lane = Paged()
+    lane.append([NewMessage(RAW, b"x" * (PAGE_BYTES // 2)) for _ in range(4)], T0)
+    step = Echo()
+    assert worker(step, lane).run_once(T0) == 4
+    assert step.ticks == 1
+
+
+def rows(*values: int) -> NewMessage:
+    buffer = BytesIO()
+    table = pa.table({"n": list(values)})
+    with pa.ipc.new_stream(buffer, table.schema) as writer:
+        writer.write_table(table)
+    return NewMessage(RAW, buffer.getvalue(), {"content-type": ARROW})
+
+
+def test_a_batch_of_rows_is_handled_as_its_rows() -> None:
+    lane, step = Lane(), Echo()
+    lane.append([rows(1, 2), NewMessage(RAW, b'{"n":3}')], T0)
+    assert worker(step, lane).run_once(T0) == 2
+    assert step.handled == ['{"n":1}', '{"n":2}', '{"n":3}']
+    again = Echo()
+    worker(again, lane).restore(T0)
+    assert again.restored == step.handled
+
+
+def test_a_batch_that_cannot_be_read_is_a_dead_letter_with_its_bytes_and_an_id_of_its_place() -> None:
+    broken = NewMessage(RAW, b"no stream", {"content-type": ARROW})
+    lanes = Lane(0), Lane(1)
+    for lane in lanes:
+        lane.append([broken], T0)
+    step = Echo()
+    worker(step, *lanes).run_once(T0)
+    found = letters(lanes[0])
+    assert [letter.value for letter in found] == [b"no stream"] * 2
+    assert all("not readable as an Arrow stream" in letter.reason for letter in found)
+    assert len({letter.letter_id for letter in found}) == 2
+    assert step.handled == []
