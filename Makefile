@@ -6,10 +6,15 @@ ARGS ?=
 
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test check prove-crashes prove-healing bench lock clean
+.PHONY: demo install servers test check prove-crashes prove-canary prove-healing bench drill lock clean
 
 demo: $(READY) ## replay a real year of flights through the whole loop
 	$(BIN)/homeostat demo $(ARGS)
+
+install: $(READY) ## what both of them need, and nothing more
+
+servers: $(READY) ## Kafka, Redis, PostgreSQL, MLflow, Alertmanager and Prometheus on loopback, until Ctrl-C
+	$(BIN)/python -m deploy.servers $(ARGS)
 
 test: $(READY) ## every test; servers found are used, missing ones are skipped by name
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench" $(ARGS)
@@ -26,12 +31,21 @@ prove-crashes: $(READY) ## kill -9 at every step boundary and at 50 random momen
 bench: $(READY) ## speed and memory, each as a ratio against a peer in the same run
 	$(BIN)/python -m pytest -m bench -s $(ARGS) tests/benchmarks
 
+prove-canary: $(READY) ## thousands of canaries with and without a true difference: wrong decisions, rows to a right one
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_canary --json .homeostat/canary.json $(ARGS)
+
 prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share healed, delays, false promotions
 	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)
 
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
+drill: $(READY) ## real servers, every process killed in turn under traffic; prints what was counted
+	HOMEOSTAT_KILLS=60 $(BIN)/python -m pytest -n 0 -s $(ARGS) tests/real/test_drill.py
+
+lock: $(READY) ## write requirements.lock, and the image's, anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --extra demo --extra librdkafka --extra servers --extra dev --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  --extra servers --extra librdkafka --constraint requirements.lock --output-file deploy/requirements.lock \
+	  pyproject.toml deploy/mlflow/requirements.in
 
 clean:
 	rm -rf .venv .homeostat

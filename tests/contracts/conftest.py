@@ -1,16 +1,18 @@
 """What all contract suites share: a time, a small contract, and a process to kill."""
 
+import secrets
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import homeostat
+from deploy.servers import Mlflow
 from homeostat.contract.model import Contract
 
 ROOT = Path(homeostat.__file__).parents[1]
@@ -30,6 +32,33 @@ def meet(folder, name, others):
 @pytest.fixture
 def at() -> datetime:
     return datetime(2024, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def mlflow_login(mlflow_server: Mlflow) -> Iterator[Mlflow]:
+    """The server, with its user in MLflow's own variables."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MLFLOW_TRACKING_USERNAME", mlflow_server.username)
+        patched.setenv("MLFLOW_TRACKING_PASSWORD", mlflow_server.password)
+        yield mlflow_server
+
+
+@pytest.fixture
+def fresh_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """The URL of a new database of a kind, ``sqlite`` or ``postgres``."""
+
+    def make(kind: str) -> str:
+        name = f"contracts_{secrets.token_hex(6)}"
+        if kind == "postgres":
+            return str(request.getfixturevalue("postgres").make_database(name))
+        return f"sqlite:///{tmp_path / name}.db"
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def sql_url(request: pytest.FixtureRequest, fresh_database: Callable[[str], str]) -> str:
+    return fresh_database(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +124,6 @@ def run_together() -> Callable[[list[str]], None]:
 
     def run(scripts: list[str]) -> None:
         processes = [subprocess.Popen([sys.executable, "-c", MEET + script], cwd=ROOT) for script in scripts]
-        assert [process.wait(timeout=60) for process in processes] == [0] * len(scripts)
+        assert [process.wait(timeout=240) for process in processes] == [0] * len(scripts)
 
     return run

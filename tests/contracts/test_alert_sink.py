@@ -22,6 +22,7 @@ from homeostat.errors import TransientError
 from homeostat.ports import Alert, AlertSink
 
 SECRET = "s3cret"  # noqa: S105 - of this test
+PATIENT_S = 60.0  # a machine that is busy with other tests answers late
 WRITER = """
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,7 +93,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, receiver: Receiver) ->
     memory, path = MemoryAlerts(), tmp_path / "deep" / "alerts.jsonl"
 
     def webhook() -> WebhookAlerts:
-        return WebhookAlerts(receiver.url, SECRET, tmp_path / "deep" / "sent", timeout_s=0.3)
+        return WebhookAlerts(receiver.url, SECRET, tmp_path / "deep" / "sent", timeout_s=PATIENT_S)
 
     def in_file() -> list[str]:
         return [json.loads(line)["alert_id"] for line in path.read_text().splitlines()]
@@ -176,8 +177,10 @@ def test_what_was_acknowledged_survives_a_kill(
 # what only the webhook does
 
 
-def webhook(receiver: Receiver, tmp_path: Path, *, secret: str | None = SECRET) -> WebhookAlerts:
-    return WebhookAlerts(receiver.url, secret, tmp_path / "sent", timeout_s=0.3, clock=lambda: 1_700_000_000.9)
+def webhook(
+    receiver: Receiver, tmp_path: Path, *, secret: str | None = SECRET, timeout_s: float = PATIENT_S
+) -> WebhookAlerts:
+    return WebhookAlerts(receiver.url, secret, tmp_path / "sent", timeout_s, clock=lambda: 1_700_000_000.9)
 
 
 def test_a_receiver_can_check_the_signature(receiver: Receiver, tmp_path: Path, alert: Alert) -> None:
@@ -212,8 +215,8 @@ def test_a_receiver_that_hangs_is_left_after_the_timeout(receiver: Receiver, tmp
     receiver.status = 0
     started = monotonic()
     with pytest.raises(TransientError, match=r"127\.0\.0\.1"):
-        webhook(receiver, tmp_path).send(alert)
-    assert monotonic() - started < 5
+        webhook(receiver, tmp_path, timeout_s=0.3).send(alert)
+    assert monotonic() - started < 25  # it drips for 30 s
 
 
 def test_an_error_does_not_tell_the_token_in_the_address(tmp_path: Path, alert: Alert) -> None:
@@ -221,7 +224,7 @@ def test_an_error_does_not_tell_the_token_in_the_address(tmp_path: Path, alert: 
         free.bind(("127.0.0.1", 0))
         url = f"http://user:pass@127.0.0.1:{free.getsockname()[1]}/hook?token=secret"
         with pytest.raises(TransientError) as told:
-            WebhookAlerts(url, SECRET, tmp_path / "sent", timeout_s=0.3).send(alert)
+            WebhookAlerts(url, SECRET, tmp_path / "sent", PATIENT_S).send(alert)
     assert "127.0.0.1" in str(told.value)
     assert "token" not in str(told.value)
     assert "pass" not in str(told.value)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
@@ -16,19 +15,9 @@ from homeostat.ports import CaseStore
 from homeostat.records import Case, CaseState, DriftReport, DriftStatus
 
 
-def url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'homeostat.db'}"
-
-
-ADAPTERS: dict[str, Callable[[Path], CaseStore]] = {
-    "memory": lambda _: MemoryCases(),
-    "sql": lambda folder: SqlCases(url(folder), "parcels"),
-}
-
-
-@pytest.fixture(params=ADAPTERS)
-def cases(request: pytest.FixtureRequest, tmp_path: Path) -> CaseStore:
-    return ADAPTERS[request.param](tmp_path)
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def cases(request: pytest.FixtureRequest, fresh_database: Callable[[str], str]) -> CaseStore:
+    return MemoryCases() if request.param == "memory" else SqlCases(fresh_database(request.param), "parcels")
 
 
 def test_a_store_that_never_saw_a_case_has_a_stable_one(cases: CaseStore) -> None:
@@ -104,14 +93,14 @@ def test_of_savers_at_the_same_moment_one_wins(cases: CaseStore) -> None:
     assert won == list(range(1, rounds + 1))
 
 
-def test_an_sql_case_is_there_after_reopening_and_its_product_s_own(tmp_path: Path) -> None:
-    saved = SqlCases(url(tmp_path), "parcels").save(Case(reason="kept"))
-    assert SqlCases(url(tmp_path), "parcels").load() == saved
-    assert SqlCases(url(tmp_path), "letters").load() == Case()
+def test_an_sql_case_is_there_after_reopening_and_its_product_s_own(sql_url: str) -> None:
+    saved = SqlCases(sql_url, "parcels").save(Case(reason="kept"))
+    assert SqlCases(sql_url, "parcels").load() == saved
+    assert SqlCases(sql_url, "letters").load() == Case()
 
 
-def test_an_sql_saver_is_told_of_a_save_by_another_process(tmp_path: Path) -> None:
-    mine, theirs = SqlCases(url(tmp_path), "parcels"), SqlCases(url(tmp_path), "parcels")
+def test_an_sql_saver_is_told_of_a_save_by_another_process(sql_url: str) -> None:
+    mine, theirs = SqlCases(sql_url, "parcels"), SqlCases(sql_url, "parcels")
     seen = mine.save(Case())
     theirs.save(theirs.load())
     with pytest.raises(StaleCaseError):

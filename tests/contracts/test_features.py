@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 import polars as pl
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
+from homeostat.bootstrap.stack import feast_address
 from homeostat.contract.model import Contract
 from homeostat.ports import OfflineFeatures, OnlineFeatures, OnlineRow
 from homeostat.records import Arm, FeatureRow, Outcome, Scalar
@@ -30,13 +32,17 @@ def outcome(event: str, entity: str, hours: float = 0, label: float | None = 1.0
     return Outcome(event, entity, time, time + timedelta(hours=1), label, Arm.CHAMPION, "1", 0.5, {"1": 0.5})
 
 
-@pytest.fixture(params=["memory", "feast"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def online(request: pytest.FixtureRequest, contract: Contract, tmp_path: Path) -> OnlineFeatures:
     if request.param == "memory":
         return MemoryOnlineFeatures()
     from homeostat.adapters.feast_features import FeastOnlineFeatures  # noqa: PLC0415 - takes seconds
 
-    return FeastOnlineFeatures(contract, tmp_path)
+    if request.param == "sqlite":
+        return FeastOnlineFeatures(contract, tmp_path)
+    alone = contract.model_copy(update={"product": f"parcels_{token_hex(6)}"})  # the server is everybody's
+    section = {"type": "redis", "connection_string": feast_address(request.getfixturevalue("redis_server").url)}
+    return FeastOnlineFeatures(alone, tmp_path, section)
 
 
 def stores(contract: Contract, kind: str) -> Callable[[Path], OfflineFeatures]:
@@ -96,7 +102,9 @@ def test_a_newer_row_takes_the_place_also_of_cells_it_misses(online: OnlineFeatu
     assert online.read(["a"]) == [OnlineRow(NOON + timedelta(hours=1), (None, None, None))]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     entity=st.text(min_size=1, max_size=30),
     values=st.tuples(

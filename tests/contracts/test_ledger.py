@@ -36,15 +36,9 @@ def url(folder: Path) -> str:
     return f"sqlite:///{folder / 'homeostat.db'}"
 
 
-ADAPTERS: dict[str, Callable[[Path], Ledger]] = {
-    "memory": lambda _: MemoryLedger(),
-    "sql": lambda folder: SqlLedger(url(folder), "parcels"),
-}
-
-
-@pytest.fixture(params=ADAPTERS)
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
-    return ADAPTERS[request.param](tmp_path)
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest, fresh_database: Callable[[str], str]) -> Ledger:
+    return MemoryLedger() if request.param == "memory" else SqlLedger(fresh_database(request.param), "parcels")
 
 
 def fill(ledger: Ledger, at: datetime) -> list[LedgerEntry]:
@@ -188,12 +182,12 @@ def test_other_tampering_is_found(statement: str) -> None:
 
 
 def test_what_was_acknowledged_survives_kill_9_once(
-    tmp_path: Path, run_until_killed: Callable[[str, int], list[str]]
+    sql_url: str, run_until_killed: Callable[[str, int], list[str]]
 ) -> None:
-    script = WRITER.format(url=url(tmp_path), name="d", count=10**6)
+    script = WRITER.format(url=sql_url, name="d", count=10**6)
     acknowledged = [int(line) for line in run_until_killed(script, 30)]
     assert acknowledged == list(range(1, len(acknowledged) + 1))
-    ledger = SqlLedger(url(tmp_path), "parcels")
+    ledger = SqlLedger(sql_url, "parcels")
     assert ledger.verify() >= len(acknowledged)
     assert [entry.entry_id for entry in ledger.entries()] == [f"d {i}" for i in range(ledger.verify())]
 
@@ -208,21 +202,23 @@ def test_threads_that_append_together_make_one_chain(ledger: Ledger, at: datetim
     assert ledger.verify() == 60
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_processes_that_start_together_make_one_chain(
-    tmp_path: Path, run_together: Callable[[list[str]], None]
+    tmp_path: Path, fresh_database: Callable[[str], str], run_together: Callable[[list[str]], None], kind: str
 ) -> None:
+    urls = [fresh_database(kind) for _ in range(4)]
     script = """
 from datetime import UTC, datetime
 from homeostat.adapters.sql.ledger import SqlLedger
-for i in range(4):
+for i, url in enumerate({urls!r}):
     meet(Path({folder!r}) / f"{{i}}", "{name}", 2)
-    ledger = SqlLedger(f"sqlite:///{folder}/{{i}}.db", "parcels")
+    ledger = SqlLedger(url, "parcels")
     for j in range(4):
         ledger.append(f"{name} {{j}}", datetime.now(UTC), "decide", {{}})
 """
-    run_together([script.format(folder=str(tmp_path), name=name) for name in ("one", "two")])
-    for i in range(4):
-        assert SqlLedger(f"sqlite:///{tmp_path}/{i}.db", "parcels").verify() == 8
+    run_together([script.format(folder=str(tmp_path), urls=urls, name=name) for name in ("one", "two")])
+    for url_of_both in urls:
+        assert SqlLedger(url_of_both, "parcels").verify() == 8
 
 
 def test_a_new_database_that_others_open_too_is_tried_again(busy_twice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,8 +227,8 @@ def test_a_new_database_that_others_open_too_is_tried_again(busy_twice: Any, mon
     assert busy_twice.statements == ["PRAGMA journal_mode = WAL"] * 3 + ["PRAGMA synchronous = NORMAL"]
 
 
-def test_products_have_ledgers_of_their_own(tmp_path: Path, at: datetime) -> None:
-    parcels, letters = SqlLedger(url(tmp_path), "parcels"), SqlLedger(url(tmp_path), "letters")
+def test_products_have_ledgers_of_their_own(sql_url: str, at: datetime) -> None:
+    parcels, letters = SqlLedger(sql_url, "parcels"), SqlLedger(sql_url, "letters")
     fill(parcels, at)
     assert letters.append(IDS[0], at, "open", {}).seq == 1
     assert (parcels.verify(), letters.verify()) == (5, 1)

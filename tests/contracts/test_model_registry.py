@@ -1,8 +1,8 @@
 """What every model registry promises (homeostat.ports.ModelRegistry)."""
 
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -20,17 +20,20 @@ OTHER = ModelPackage(files={"model.txt": b"another"})
 
 
 @pytest.fixture(scope="module")
-def mlflow_registries(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], ModelRegistry]:
+def uris(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Where MLflow is: in an SQLite file of this module, or at a server with its database."""
+    root: Path = tmp_path_factory.mktemp("mlflow")
+    sqlite = f"sqlite:///{root / 'mlflow.db'}"
+    return lambda kind: sqlite if kind == "sqlite" else request.getfixturevalue("mlflow_login").url
+
+
+@pytest.fixture(params=["memory", "sqlite", "server"])
+def registry(request: pytest.FixtureRequest, uris: Callable[[str], str], tmp_path: Path) -> ModelRegistry:
+    if request.param == "memory":
+        return MemoryRegistry()
     from homeostat.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415 - takes seconds
 
-    root: Path = tmp_path_factory.mktemp("mlflow")
-    products = count()
-    return lambda: MlflowRegistry(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts", f"product{next(products)}")
-
-
-@pytest.fixture(params=["memory", "mlflow"])
-def registry(request: pytest.FixtureRequest) -> ModelRegistry:
-    return MemoryRegistry() if request.param == "memory" else request.getfixturevalue("mlflow_registries")()
+    return MlflowRegistry(uris(request.param), tmp_path / "artifacts", f"product_{token_hex(6)}")
 
 
 def test_a_package_comes_back_as_it_was_registered(registry: ModelRegistry) -> None:
@@ -175,31 +178,34 @@ def test_a_tag_set_by_itself_is_a_decision_whatever_it_says(registry: ModelRegis
     assert registry.decisions() == [OperatorDecision(version, "")]
 
 
-def test_what_a_person_does_in_mlflow_is_seen_at_the_next_look(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "server"])
+def test_what_a_person_does_in_mlflow_is_seen_at_the_next_look(
+    uris: Callable[[str], str], tmp_path: Path, kind: str
+) -> None:
     from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
 
     from homeostat.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415
 
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    registry = MlflowRegistry(uri, tmp_path / "artifacts", "flights")
-    other = MlflowRegistry(uri, tmp_path / "artifacts", "trains")
+    uri, product = uris(kind), f"product_{token_hex(6)}"
+    registry = MlflowRegistry(uri, tmp_path / "artifacts", product)
+    other = MlflowRegistry(uri, tmp_path / "artifacts", f"{product}_2")
     version = registry.register(PACKAGE, "r1")
     other.register(PACKAGE, "r1")
     assert registry.decisions() == other.decisions() == []
     page = MlflowClient(tracking_uri=uri, registry_uri=uri)  # what the UI's server does for it
-    page.set_model_version_tag("flights", version, "homeostat.decision", "approve")
-    page.set_model_version_tag("flights", version, "homeostat.decision_by", "ann")
+    page.set_model_version_tag(product, version, "homeostat.decision", "approve")
+    page.set_model_version_tag(product, version, "homeostat.decision_by", "ann")
     assert registry.decisions() == [OperatorDecision(version, "approve", "ann")]
     assert other.decisions() == []
-    page.set_registered_model_tag("flights", "homeostat.decision", "retrain")
+    page.set_registered_model_tag(product, "homeostat.decision", "retrain")
     assert registry.decisions()[0] == OperatorDecision(None, "retrain")
-    page.delete_model_version_tag("flights", version, "homeostat.decision")
-    page.set_registered_model_alias("flights", "champion", version)
+    page.delete_model_version_tag(product, version, "homeostat.decision")
+    page.set_registered_model_alias(product, "champion", version)
     assert registry.decisions() == [OperatorDecision(None, "retrain")]
     assert registry.aliases() == Aliases(champion=version)
     registry.answer(OperatorDecision(None, "retrain"), "done: a case was opened")
-    assert page.get_registered_model("flights").tags == {"homeostat.decision_answer": "done: a case was opened"}
-    page.set_model_version_tag("flights", version, "homeostat.decision", "hold")
-    page.delete_model_version("flights", version)
+    assert page.get_registered_model(product).tags == {"homeostat.decision_answer": "done: a case was opened"}
+    page.set_model_version_tag(product, version, "homeostat.decision", "hold")
+    page.delete_model_version(product, version)
     registry.answer(OperatorDecision(version, "hold"), "too late")
     assert registry.decisions() == []

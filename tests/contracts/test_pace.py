@@ -60,22 +60,23 @@ def test_a_live_job_runs_at_every_beat_until_stopped() -> None:
 
     pace = LivePace(BEAT, job)
     with running(pace):
-        assert thrice.wait(5)
+        assert thrice.wait(60)
     assert pace._scheduler.state == STATE_STOPPED
 
 
 def test_a_beat_that_comes_while_the_job_runs_is_left_out() -> None:
-    left_out, runs = Event(), []
+    left_out, seen, runs = Event(), Event(), []
 
     def job() -> None:
         runs.append(None)
-        left_out.wait(5)
+        seen.wait(60)  # else the next beat could come before anybody has counted
 
     pace = LivePace(BEAT, job)
     pace._scheduler.add_listener(lambda _: left_out.set(), EVENT_JOB_MAX_INSTANCES)
     with running(pace):
-        assert left_out.wait(5)
+        assert left_out.wait(60)
         assert len(runs) == 1
+        seen.set()
 
 
 def test_a_job_that_raises_ends_the_pace_and_its_error_is_kept() -> None:
@@ -87,6 +88,6 @@ def test_a_job_that_raises_ends_the_pace_and_its_error_is_kept() -> None:
     pace = LivePace(BEAT, job)
     pace._scheduler.add_listener(lambda _: told.set(), EVENT_JOB_ERROR)
     with running(pace):
-        assert told.wait(5)
+        assert told.wait(60)
         assert pace._scheduler.state == STATE_PAUSED
     assert isinstance(pace.failure, KeyError)

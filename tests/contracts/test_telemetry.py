@@ -109,10 +109,10 @@ def test_metrics_are_served_on_loopback_until_closed() -> None:
     telemetry = PrometheusTelemetry()
     telemetry.count(PREDICTIONS, 5, **ARM)
     close, port = telemetry.serve(0)
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         assert b'homeostat_predictions_total{arm="champion",product="parcels",version="3"} 5.0' in answer.read()
     with pytest.raises(HomeostatError, match=str(port)):
         PrometheusTelemetry().serve(port)
     close()
     with pytest.raises(OSError, match="refused"):
-        urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
+        urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60)

@@ -1,8 +1,8 @@
-"""The last feature row of each entity in a Feast online store: SQLite here, Redis by configuration."""
+"""The last feature row of each entity in a Feast online store: SQLite or Redis."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,8 +35,10 @@ class FeastOnlineFeatures:
         Args:
             contract: Names and types of the features.
             root: Folder of the Feast repository, and of the SQLite file.
-            online_store: Feast's ``online_store`` section; None keeps rows in SQLite under ``root``.
+            online_store: Feast's ``online_store`` section, ``type: redis`` for Redis; None keeps rows in SQLite
+                under ``root``.
         """
+        self._errors = _errors_of(online_store)
         repo = open_repo(contract, root, online_store)
         self._config = repo.config
         self._view = repo.get_feature_view(contract.product)
@@ -57,7 +59,7 @@ class FeastOnlineFeatures:
         data: list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]] = [
             (_key(row.entity_id), self._cells(row), row.event_time, None) for row in last.values()
         ]
-        with _store_errors():
+        with self._errors():
             self._store.online_write_batch(self._config, self._view, data, None)
 
     def read(self, entity_ids: Sequence[str]) -> list[OnlineRow | None]:
@@ -70,7 +72,7 @@ class FeastOnlineFeatures:
         found: dict[str, OnlineRow | None] = {}
         for start in range(0, len(unique), _READ_AT_ONCE):
             ids = unique[start : start + _READ_AT_ONCE]
-            with _store_errors():
+            with self._errors():
                 cells = self._store.online_read(self._config, self._view, [_key(i) for i in ids])
             found.update(zip(ids, (self._row(values) for _, values in cells), strict=True))
         return [found[entity_id] for entity_id in entity_ids]
@@ -84,9 +86,10 @@ class FeastOnlineFeatures:
         return cells
 
     def _row(self, cells: Mapping[str, Value] | None) -> OnlineRow | None:
-        if not cells or EVENT_TIME_US not in cells:
+        time = cells.get(EVENT_TIME_US) if cells else None
+        if cells is None or time is None or not time.WhichOneof("val"):  # Redis has an empty cell for what isn't there
             return None
-        event_time = _EPOCH + timedelta(microseconds=cells[EVENT_TIME_US].int64_val)
+        event_time = _EPOCH + timedelta(microseconds=time.int64_val)
         return OnlineRow(event_time, tuple(_decoded(cells.get(column.stored_as)) for column in self._columns))
 
 
@@ -108,8 +111,16 @@ def _decoded(value: Value | None) -> Scalar:
     return cell
 
 
+def _errors_of(online_store: Mapping[str, object] | None) -> Callable[[], AbstractContextManager[None]]:
+    if online_store is None or online_store["type"] != "redis":
+        return _sqlite_errors
+    from homeostat.adapters.feast_features.redis_online import redis_errors  # noqa: PLC0415 - an extra of the package
+
+    return redis_errors
+
+
 @contextmanager
-def _store_errors() -> Iterator[None]:
+def _sqlite_errors() -> Iterator[None]:
     try:
         yield
     except (sqlite3.OperationalError, OSError) as error:

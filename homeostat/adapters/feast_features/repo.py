@@ -13,7 +13,9 @@ from feast.types import Float64, Int64, String
 from homeostat.contract.model import Contract
 from homeostat.features.schema import CREATED_AT, ENTITY_ID, EVENT_TIME, EVENT_TIME_US, store_columns
 
+# by name, as Feast loads them: each does what Feast's store of that type does, faster
 SQLITE = "homeostat.adapters.feast_features.sqlite_online.BatchSqliteOnlineStore"
+REDIS = "homeostat.adapters.feast_features.redis_online.QuickRedisOnlineStore"
 
 
 def open_repo(contract: Contract, root: Path, online_store: Mapping[str, object] | None) -> FeatureStore:
@@ -22,7 +24,8 @@ def open_repo(contract: Contract, root: Path, online_store: Mapping[str, object]
     Args:
         contract: Names the product, its entity and its features.
         root: Folder of the registry and of the part files.
-        online_store: Feast's ``online_store`` section; None keeps rows in SQLite under ``root``.
+        online_store: Feast's ``online_store`` section, ``type: redis`` for Redis; None keeps rows in SQLite under
+            ``root``.
     """
     root = root.resolve()  # Feast takes a relative path as one below its own folder
     root.mkdir(parents=True, exist_ok=True)
@@ -31,7 +34,7 @@ def open_repo(contract: Contract, root: Path, online_store: Mapping[str, object]
             project=contract.product,
             provider="local",
             registry=str(root / "registry.db"),
-            online_store=dict(online_store or {"type": SQLITE, "path": str(root / "online.db")}),
+            online_store=_section(online_store, root),
             offline_store={"type": "duckdb"},
             entity_key_serialization_version=3,
         )
@@ -43,6 +46,12 @@ def open_repo(contract: Contract, root: Path, online_store: Mapping[str, object]
         if not _registered(store, view):
             store.apply([entity, view])
     return store
+
+
+def _section(online_store: Mapping[str, object] | None, root: Path) -> dict[str, object]:
+    if online_store is None:
+        return {"type": SQLITE, "path": str(root / "online.db")}
+    return {**online_store, "type": REDIS if online_store["type"] == "redis" else online_store["type"]}
 
 
 def feature_view(contract: Contract, entity: Entity, files: str) -> FeatureView:

@@ -1,19 +1,25 @@
-"""How the SQL adapters reach their database: SQLite tuned for many processes, errors that say retry."""
+"""How the SQL adapters reach their database: SQLite or PostgreSQL for many processes, errors that say retry."""
 
+import re
 import sqlite3
 from time import monotonic, sleep
 
-from sqlalchemy import Engine, MetaData, create_engine, event
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func, select
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateTable
 
-from homeostat.errors import TransientError
+from homeostat.errors import HomeostatError, TransientError
 
 _OPEN_S = 5.0  # the time other processes get to make a new file: they need some 20 ms
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_TABLES_LOCK = 0x686F6D656F  # any number that no other program takes: "homeo"
+_REFUSED = re.compile(r"authentication failed|(role|database) \".*\" does not exist")  # libpq tells no code here
+_TIMEOUTS = {
+    "postgresql": {"connect_timeout": 5, "tcp_user_timeout": 10_000}  # seconds and milliseconds: libpq waits for ever
+}
 
 
 def open_engine(url: str, tables: MetaData) -> Engine:
@@ -23,15 +29,24 @@ def open_engine(url: str, tables: MetaData) -> Engine:
 
     Raises:
         TransientError: The database is locked or not reachable, now or in any later use of the engine.
+        HomeostatError: The server refuses the user or has no such database.
     """
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
+    dialect = make_url(url).get_backend_name()
+    engine = create_engine(url, pool_pre_ping=dialect != "sqlite", connect_args=_TIMEOUTS.get(dialect, {}))
+    if dialect == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "handle_error", _tell_transient, retval=True)
     with engine.begin() as connection:
-        for table in tables.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))  # two processes may start at once
+        _make_tables(connection, tables)
     return engine
+
+
+def _make_tables(connection: Connection, tables: MetaData) -> None:
+    """Make what is missing, also when two processes start at once."""
+    if connection.dialect.name == "postgresql":  # where IF NOT EXISTS alone fails for one of two
+        connection.execute(select(func.pg_advisory_xact_lock(_TABLES_LOCK)))
+    for table in tables.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -52,8 +67,16 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 def _tell_transient(context: ExceptionContext) -> BaseException | None:
     error = context.sqlalchemy_exception
-    if not isinstance(error, OperationalError):
+    if not (isinstance(error, OperationalError) or context.is_disconnect):
         return None
-    if context.dialect.name == "sqlite" and getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _BUSY:
-        return None  # a damaged file or a full disk does not heal by waiting
-    return TransientError(f"the database is busy or away: {error.orig}")
+    cause = context.original_exception
+    if isinstance(cause, sqlite3.Error):
+        # a damaged file or a full disk does not heal by waiting
+        return TransientError(f"the database is busy: {cause}") if _is_busy(cause) else None
+    if _REFUSED.search(str(cause)):
+        return HomeostatError(f"the database refuses us; look at HOMEOSTAT_SQL__URL: {cause}")
+    return TransientError(f"the database is busy or away: {cause}")
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY

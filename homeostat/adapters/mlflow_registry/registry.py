@@ -1,9 +1,8 @@
 """Model versions and aliases in MLflow's registry: SQLite and local files here, a server by its URI."""
 
 import logging
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,32 +12,18 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
-from mlflow.telemetry import set_telemetry_client
+from requests import RequestException
+from sqlalchemy.exc import SADeprecationWarning
 
-from homeostat.errors import HomeostatError, ModelError, TransientError
+from homeostat.adapters.mlflow_registry.client import may_pass, mlflow_errors
+from homeostat.adapters.mlflow_registry.file_version import FileVersion
+from homeostat.errors import HomeostatError, ModelError
 from homeostat.healing.tags import DECISION_TAG, answer_in, answering, asking, decision_in
 from homeostat.ports import Aliases, ModelPackage, OperatorDecision
 
 _REQUEST = "homeostat.request_id"
 _FILES = "model"  # artifact folder of a run that holds the package's files
 _AT_ONCE = 100  # MLflow takes 100 params and 100 tags in one request
-
-# else MLflow reports each call to its makers, and draws a bar for each file; it leaves these untyped
-MLFLOW_DISABLE_TELEMETRY.set(True)  # type: ignore[no-untyped-call]
-set_telemetry_client()  # type: ignore[no-untyped-call]
-MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _mlflow_errors() -> Iterator[None]:
-    """Tell what may pass (a locked file, a server that is down) from what won't."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED") or "API request" in error.message:
-            raise TransientError(f"the model registry doesn't answer: {error}") from error
-        raise
 
 
 class MlflowRegistry:
@@ -52,7 +37,8 @@ class MlflowRegistry:
         """Open or create the registry; the first start on an empty SQLite file takes seconds.
 
         Args:
-            tracking_uri: Of MLflow's store, e.g. ``sqlite:////path/mlflow.db`` or ``http://host:5000``.
+            tracking_uri: Of MLflow's store, e.g. ``sqlite:////path/mlflow.db`` or ``http://host:5000``; who asks a
+                server is said by MLflow's own ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``.
             artifact_root: Folder of the files of versions, where the store is not a server.
             product: Name of the registered model.
         """
@@ -60,15 +46,16 @@ class MlflowRegistry:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._uri = tracking_uri
         self._product = product
-        self._client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        self._experiment_id = self._experiment(artifact_root)
-        self._create_model()
+        with warnings.catch_warnings():  # MLflow's own tables, mapped when a store is first opened
+            warnings.simplefilter("ignore", SADeprecationWarning)
+            self._client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+            self._experiment_id = self._open(artifact_root)
         self._packages: dict[str, ModelPackage] = {}
-        self._file = _FileVersion(tracking_uri)
+        self._file = FileVersion(tracking_uri)
         self._model: tuple[int | None, RegisteredModel] | None = None
         self._decisions: tuple[int | None, list[OperatorDecision]] | None = None
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def register(self, package: ModelPackage, request_id: str) -> str:
         """Store a package once by request and return its version.
 
@@ -88,7 +75,7 @@ class MlflowRegistry:
         )
         return str(created.version)
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def load(self, version: str) -> ModelPackage:
         """Return the package stored under a version; files, metrics and params are read once.
 
@@ -100,7 +87,7 @@ class MlflowRegistry:
             self._packages[version] = self._read(stored)
         return replace(self._packages[version], tags=_own_tags(stored))
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def aliases(self) -> Aliases:
         """Return who serves now, also after an edit by somebody else.
 
@@ -110,7 +97,7 @@ class MlflowRegistry:
         found = self._registered().aliases
         return Aliases(**{a: str(found[a]) for a in Aliases.__slots__ if a in found})
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def set_alias(self, alias: str, version: str | None) -> None:
         """Point ``alias`` to a version, or clear it with None.
 
@@ -126,7 +113,7 @@ class MlflowRegistry:
             self._stored(version)
             self._client.set_registered_model_alias(self._product, alias, version)
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags of a version.
 
@@ -136,7 +123,7 @@ class MlflowRegistry:
         self._stored(version)
         self._retag(version, tags)
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def decisions(self) -> list[OperatorDecision]:
         """Return the open decisions, the model's own first, then by version; one query when the file has changed."""
         now = self._file.version()
@@ -147,7 +134,7 @@ class MlflowRegistry:
             self._decisions = now, [found for where, tags in tagged if (found := decision_in(where, tags))]
         return list(self._decisions[1])
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def decide(self, decision: OperatorDecision) -> None:
         """Open a decision, in place of an open one and of an older answer.
 
@@ -157,7 +144,7 @@ class MlflowRegistry:
         self._tags(decision.version)
         self._retag(decision.version, asking(decision))
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def answer(self, decision: OperatorDecision, text: str) -> None:
         """Close a decision with what became of it; one that is open no more, or says another word now, is left."""
         try:
@@ -167,7 +154,7 @@ class MlflowRegistry:
         if tags.get(DECISION_TAG) == decision.action:
             self._retag(decision.version, answering(text))
 
-    @_mlflow_errors()
+    @mlflow_errors()
     def answered(self, version: str | None) -> str | None:
         """Return what became of the last decision on a version, None while it is open or if there never was one."""
         return answer_in(self._tags(version))
@@ -193,6 +180,13 @@ class MlflowRegistry:
             else:
                 self._client.set_model_version_tag(self._product, version, key, value)
 
+    @mlflow_errors()
+    def _open(self, artifact_root: Path) -> str:
+        """Make the experiment and the registered model where they are missing, and return the experiment's id."""
+        experiment_id = self._experiment(artifact_root)
+        self._create_model()
+        return experiment_id
+
     def _experiment(self, artifact_root: Path) -> str:
         name = f"homeostat/{self._product}"
         known = self._client.get_experiment_by_name(name)
@@ -203,8 +197,10 @@ class MlflowRegistry:
             return self._client.create_experiment(
                 name, artifact_location=artifact_root.resolve().as_uri() if local else None
             )
-        except MlflowException as error:  # another process was faster
-            known = self._client.get_experiment_by_name(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            known = self._client.get_experiment_by_name(name)  # another process was faster
             if known is None:
                 raise HomeostatError(f"MLflow refuses the experiment {name}: {error}") from error
             return str(known.experiment_id)
@@ -254,30 +250,11 @@ class MlflowRegistry:
                 files = {file.name: file.read_bytes() for file in sorted(path.iterdir())}
             data = self._client.get_run(str(stored.run_id)).data
         except (MlflowException, OSError) as error:
+            if isinstance(error, MlflowException | RequestException) and may_pass(error):
+                raise
             raise ModelError(f"version {stored.version} of {self._product} can't be read: {error}") from error
         return ModelPackage(files, dict(data.metrics), dict(data.params))
 
 
 def _own_tags(stored: ModelVersion) -> dict[str, str]:
     return {key: value for key, value in stored.tags.items() if key != _REQUEST}
-
-
-class _FileVersion:
-    """Tells one state of an SQLite file from another; of another store it knows nothing."""
-
-    def __init__(self, uri: str) -> None:
-        """Open the file for reading if the URI names one."""
-        path = uri.removeprefix("sqlite:///")
-        self._connection = (
-            sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False) if path != uri else None
-        )
-
-    def version(self) -> int | None:
-        """Return a number that is another one after each commit by anybody, None where there is none.
-
-        Source: https://www.sqlite.org/pragma.html#pragma_data_version
-        """
-        if self._connection is None:
-            return None
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return version

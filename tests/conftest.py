@@ -1,0 +1,103 @@
+"""Real servers as fixtures: one of each a test run, started when a test first asks for it, whatever worker runs it."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from deploy.servers import Kafka, MissingProgramError, Mlflow, Postgres, Prometheus, Redis, Server
+from tests.servers.keeper import Keeper, Line, make_server, open_line
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # how long an example takes says more of the machine than of the code
+
+_SHARED = pytest.StashKey[Keeper | Line]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    asked = getattr(config, "workerinput", None)
+    config.stash[_SHARED] = Line(*asked["servers"]) if asked else Keeper()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a new worker of pytest-xdist where the servers are asked for."""
+    line = node.config.stash.get(_LINE, None) or open_line(node.config.stash[_SHARED])
+    node.config.stash[_LINE] = line
+    node.workerinput["servers"] = (line.address, line.key)
+
+
+_LINE = pytest.StashKey[Line]()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if isinstance(keeper := config.stash.get(_SHARED, None), Keeper):
+        keeper.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if isinstance(keeper := config.stash[_SHARED], Keeper) and keeper.used:
+        terminalreporter.write_line(f"servers: {', '.join(keeper.used)}")
+
+
+def started(start: Callable[[], Server]) -> Any:
+    """What was started; where its program is missing, a skip by name or, where servers are demanded, a failure."""
+    try:
+        return start()
+    except MissingProgramError as error:
+        if os.environ.get("HOMEOSTAT_REQUIRE_SERVERS") == "1":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def shared_server(pytestconfig: pytest.Config) -> Callable[[str], Any]:
+    """The one server of a name that all tests share: a test keeps to topics, databases and products of its own."""
+    return lambda name: started(lambda: pytestconfig.stash[_SHARED].shared(name))
+
+
+@pytest.fixture(scope="session")
+def kafka(shared_server: Callable[[str], Kafka]) -> Kafka:
+    return shared_server("kafka")
+
+
+@pytest.fixture(scope="session")
+def redis_server(shared_server: Callable[[str], Redis]) -> Redis:
+    return shared_server("redis")
+
+
+@pytest.fixture(scope="session")
+def postgres(shared_server: Callable[[str], Postgres]) -> Postgres:
+    return shared_server("postgres")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(shared_server: Callable[[str], Mlflow]) -> Mlflow:
+    return shared_server("mlflow")
+
+
+@pytest.fixture(scope="session")
+def prometheus(shared_server: Callable[[str], Prometheus]) -> Prometheus:
+    return shared_server("prometheus")
+
+
+@pytest.fixture
+def own_server(shared_server: Callable[[str], Server]) -> Iterator[Callable[[str], Any]]:
+    """Start a server of a name for one test alone, which may stop, kill and restart it."""
+    made: dict[str, Server] = {}
+    with ExitStack() as running, tempfile.TemporaryDirectory(prefix="homeostat-server-") as kept:
+        folder = Path(kept)
+        folder.chmod(0o755)  # PostgreSQL runs as another user
+
+        def start(name: str) -> Server:
+            # MLflow's database is the test's own if it has one
+            server = make_server(name, folder / name, lambda other: made.get(other) or shared_server(other))
+            made[name] = server
+            return running.enter_context(server)
+
+        yield lambda name: started(lambda: start(name))
