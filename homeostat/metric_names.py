@@ -21,6 +21,12 @@ LABELS = "homeostat_labels_total"
 PREDICTIONS = "homeostat_predictions_total"
 FALLBACKS = "homeostat_fallbacks_total"
 LATENCY = "homeostat_prediction_latency_seconds"
+REQUESTS = "homeostat_requests_total"
+REQUEST_LATENCY = "homeostat_request_latency_seconds"
+SLOW_REQUESTS = "homeostat_slow_requests_total"
+SLA_TARGET = "homeostat_sla_target_ratio"
+SLA_LATENCY = "homeostat_sla_latency_seconds"
+SLA_FRESHNESS = "homeostat_sla_freshness_seconds"
 SLA_ATTAINMENT = "homeostat_sla_attainment_ratio"
 FEATURE_FRESHNESS = "homeostat_feature_freshness_seconds"
 LABEL_MATURITY = "homeostat_label_maturity_ratio"
@@ -30,14 +36,21 @@ DRIFTED_FEATURES = "homeostat_drifted_features_ratio"
 DRIFT_REPORTS = "homeostat_drift_reports_total"
 MODEL_LOSS = "homeostat_model_loss_ratio"
 CASE_STATE = "homeostat_case_state_ratio"
+CASE_AGE = "homeostat_case_age_seconds"
+CANARY_LIMIT = "homeostat_canary_limit_seconds"
 TRAININGS = "homeostat_trainings_total"
 TRAINING_CPU = "homeostat_training_cpu_seconds_total"
 CANARY_ROWS = "homeostat_canary_rows_ratio"
 CANARY_LOSS_DIFFERENCE = "homeostat_canary_loss_difference_ratio"
 DECISIONS = "homeostat_decisions_total"
 STEP_CPU = "homeostat_step_cpu_seconds_total"
+CONSUMER_LAG = "homeostat_consumer_lag_rows"
 ALERTS = "homeostat_alerts_total"
 COST_PER_1K = "homeostat_cost_per_1k_predictions_usd"
+CPU_PRICE = "homeostat_cpu_hour_usd"
+BUDGET_PER_1K = "homeostat_budget_per_1k_predictions_usd"
+
+_LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 METRICS: tuple[Metric, ...] = (
     Metric(EVENTS, "counter", "Events accepted by ingestion", ("product",)),
@@ -50,8 +63,30 @@ METRICS: tuple[Metric, ...] = (
         "histogram",
         "Time to score one micro-batch, features looked up and prediction logged",
         ("product", "version", "arm"),
-        (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
+        _LATENCY_BUCKETS,
     ),
+    Metric(
+        REQUESTS,
+        "counter",
+        "HTTP requests by what was asked for and how it was answered",
+        ("product", "route", "status"),
+    ),
+    Metric(
+        REQUEST_LATENCY,
+        "histogram",
+        "Time from a request's first byte read to its answer, waiting included",
+        ("product", "route"),
+        (*_LATENCY_BUCKETS, 5.0, 10.0),
+    ),
+    Metric(
+        SLOW_REQUESTS,
+        "counter",
+        "Predictions answered well, but later than the contract promises",
+        ("product", "route"),
+    ),
+    Metric(SLA_TARGET, "gauge", "Share of predictions that the contract promises in time", ("product",)),
+    Metric(SLA_LATENCY, "gauge", "Time within which the contract promises predictions", ("product",)),
+    Metric(SLA_FRESHNESS, "gauge", "Age that the contract allows the newest stored feature row", ("product",)),
     Metric(SLA_ATTAINMENT, "gauge", "Share of predictions within the promised latency", ("product",)),
     Metric(FEATURE_FRESHNESS, "gauge", "Age of the newest stored feature row", ("product",)),
     Metric(LABEL_MATURITY, "gauge", "Share of matured predictions whose label came", ("product",)),
@@ -61,12 +96,17 @@ METRICS: tuple[Metric, ...] = (
     Metric(DRIFT_REPORTS, "counter", "Drift reports by what they conclude", ("product", "status")),
     Metric(MODEL_LOSS, "gauge", "Loss on the mature rows of the last window", ("product", "version")),
     Metric(CASE_STATE, "gauge", "1 for the state the healing case is in", ("product", "state")),
+    Metric(CASE_AGE, "gauge", "Time since the case came into the state it is in", ("product",)),
+    Metric(CANARY_LIMIT, "gauge", "Time that the contract gives a canary", ("product",)),
     Metric(TRAININGS, "counter", "Training runs by how they ended", ("product", "status")),
     Metric(TRAINING_CPU, "counter", "CPU time spent on training", ("product",)),
     Metric(CANARY_ROWS, "gauge", "Mature rows scored by both models in the canary", ("product",)),
     Metric(CANARY_LOSS_DIFFERENCE, "gauge", "Mean loss of the challenger minus the champion's", ("product",)),
     Metric(DECISIONS, "counter", "Changes of who serves, and decisions to leave it", ("product", "action")),
     Metric(STEP_CPU, "counter", "CPU time by step", ("product", "step")),
+    Metric(CONSUMER_LAG, "gauge", "Messages of a topic that a step has still to handle", ("product", "step", "topic")),
     Metric(ALERTS, "counter", "Alerts by whether they were sent or given up", ("product", "kind", "fate")),
     Metric(COST_PER_1K, "gauge", "Cost of 1,000 predictions, all CPU counted", ("product", "part")),
+    Metric(CPU_PRICE, "gauge", "Price of an hour of one CPU by the contract", ("product",)),
+    Metric(BUDGET_PER_1K, "gauge", "What 1,000 predictions may cost by the contract", ("product",)),
 )

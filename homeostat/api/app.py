@@ -14,8 +14,9 @@ from homeostat.api.tokens import demanding
 
 _ABOUT = (
     "Send events and labels, ask for predictions. What is accepted is durable: it survives a kill -9 of every process. "
-    "One bad row refuses a request whole. Every error is a problem by RFC 9457 that names each bad place. "
-    "Whole numbers are written without a fraction; of a key given twice in a row the last one counts."
+    "One bad row refuses a request whole; where its good events are stored all the same, the answer says so. "
+    "Every error is a problem by RFC 9457 that names each bad place. "
+    "A whole number may be written 3 or 3.0; of a key given twice in a row the last one counts."
 )
 
 
@@ -44,7 +45,7 @@ def build_app(
     )
     app.models = Description()
     handle_failures(app, products)
-    add_watching(app, products, metrics)
+    add_watching(app, {name: served.front.ready for name, served in products.items()}, metrics)
     router = APIRouter(prefix="/v1", dependencies=demanding(limits.tokens))
     ClockRoutes(clock, limits).add_to(router)
     for served in products.values():

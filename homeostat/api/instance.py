@@ -11,12 +11,16 @@ from fastapi.responses import JSONResponse, Response
 
 from homeostat.api.bodies import Limits, read_body
 from homeostat.api.describe import Responses, answer, body, problems
-from homeostat.api.door import ClockDesk, Served
+from homeostat.api.door import ClockDesk
+from homeostat.api.failures import handle_failures
 from homeostat.api.members import UNREADABLE
 from homeostat.api.models import Alive, ClockFace, Ready, SetClock
 from homeostat.api.problems import ProblemError, refused, shown_raw
 from homeostat.errors import HomeostatError
 from homeostat.features.parsing import EARLIEST
+
+Missing = Callable[[], str | None]
+"""Says what a product waits for, None when it works."""
 
 _TAG = "instance"
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # room to add spans to it
@@ -66,8 +70,21 @@ class ClockRoutes:
         return JSONResponse({"mode": self._clock.mode, "now": now.isoformat(), "settled": settled})
 
 
-def add_watching(app: FastAPI, products: Mapping[str, Served], metrics: Callable[[], bytes]) -> None:
-    """Add the routes by which an instance is watched; they need no token."""
+def build_watched(ready: Mapping[str, Missing], metrics: Callable[[], bytes]) -> FastAPI:
+    """Return the web application of a process that only wants to be watched.
+
+    Args:
+        ready: Says of each product what it waits for, None when it works.
+        metrics: Returns the process's metrics in Prometheus' text format; called in a thread.
+    """
+    app = FastAPI(title="Homeostat", docs_url=None, redoc_url=None, openapi_url=None)
+    handle_failures(app, ())
+    add_watching(app, ready, metrics)
+    return app
+
+
+def add_watching(app: FastAPI, ready: Mapping[str, Missing], metrics: Callable[[], bytes]) -> None:
+    """Add the routes by which a process is watched; they need no token."""
 
     async def healthz() -> JSONResponse:
         """Say that the process is alive."""
@@ -75,8 +92,8 @@ def add_watching(app: FastAPI, products: Mapping[str, Served], metrics: Callable
 
     async def readyz() -> JSONResponse:
         """Say whether predictions come from a model, and if not, what each product waits for."""
-        waiting = {name: why for name, served in products.items() if (why := served.front.ready()) is not None}
-        said = {name: waiting.get(name, "ready") for name in products}
+        waiting = {name: why for name, missing in ready.items() if (why := missing()) is not None}
+        said = {name: waiting.get(name, "ready") for name in ready}
         if waiting:
             detail = "; ".join(f"{name}: {why}" for name, why in waiting.items())
             raise ProblemError(503, detail, headers={"Retry-After": "1"}, members={"products": said})

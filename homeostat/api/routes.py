@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _LARGE_BYTES = 64 * 1024  # some 5 ms of parsing: a larger body is judged in a thread, while others are served
 _RESTART_S = 5.0
-_STORED = ", though events and rows without a fault are stored"
+_STORED = ", though events without a fault are stored"
 _FAILED = "the server has failed and is starting again: send it again, twice does no harm"
 
 
@@ -79,7 +79,7 @@ class ProductRoutes:
         return JSONResponse({"accepted": len(labels)}, 202)
 
     async def predict(self, request: Request) -> Response:
-        """Predict whole events, which are stored too, or entities by their stored features."""
+        """Predict whole events, which are stored too, or entities by their stored features; all rows or none."""
         rows = await self._read(request, self._reader.rows)
         answers = await self._done(lambda: self._front.predict(rows))
         faults = [
@@ -88,9 +88,7 @@ class ProductRoutes:
             if isinstance(found, InvalidRecordError)
         ]
         if faults:
-            stored = any(
-                isinstance(row, bytes) or isinstance(a, Prediction) for row, a in zip(rows, answers, strict=True)
-            )
+            stored = any(isinstance(row, bytes) for row in rows)
             raise refused(faults, f"no prediction is answered{_STORED if stored else ''}")
         found = [_predicted(a, self._front.ready()) for a in answers if isinstance(a, Prediction)]
         return Response(msgspec.json.encode({"predictions": found}), media_type="application/json")

@@ -6,10 +6,10 @@ from homeostat.contract.policies import Prices
 from homeostat.errors import NotEnoughDataError
 
 PART_OF = {
-    "ingest": "serving",
+    "ingest": "features",
     "predict": "serving",
     "join": "serving",
-    "archive": "training",
+    "archive": "features",
     "detect": "monitoring",
     "decide": "monitoring",
     "judge": "monitoring",

@@ -201,8 +201,9 @@ def make_front(tmp_path: Path) -> Iterator[Callable[..., Front]]:
         front = build_front(CONTRACT, stack, clock, limits=FrontLimits(idle_s=0.01))
         made.append(front)
         front.start()
-        deadline = monotonic() + 10
-        while "starting" in str(front.ready()) and monotonic() < deadline:
+        deadline = monotonic() + 60
+        while "starting" in str(front.ready()):
+            assert monotonic() < deadline
             sleep(0.005)
         return front
 

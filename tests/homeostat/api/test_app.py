@@ -99,7 +99,15 @@ def test_an_event_refused_by_ingestion_is_answered_with_its_reason(client: Clien
     body = told(client.post("/v1/calls/predict", json={"rows": rows}), 422)
     assert [error["pointer"] for error in body["errors"]] == ["/rows/1/event"]
     assert "sent before" in body["errors"][0]["detail"]
-    assert "events and rows without a fault are stored" in body["detail"]
+    assert "events without a fault are stored" in body["detail"]
+
+
+def test_a_question_without_an_answer_refuses_the_others_and_nothing_is_stored(client: Client, log: MemoryLog) -> None:
+    client.post("/v1/calls/predict", json={"rows": [{"event": event(0)}]})
+    body = told(client.post("/v1/calls/predict", json={"rows": [{"entity": "l0"}, {"entity": "nobody"}]}), 422)
+    assert [error["pointer"] for error in body["errors"]] == ["/rows/1"]
+    assert "are stored" not in body["detail"]
+    assert len(values(log, "predictions")) == 1
 
 
 def test_a_front_that_stops_answers_503(front: Front, client: Client) -> None:

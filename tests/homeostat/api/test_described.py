@@ -31,12 +31,11 @@ def validator(name: str) -> Any:
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
-# A whole number with a fraction of zero is one to JSON schema alone; the description says so in words.
 scalars = (
     st.none()
     | st.booleans()
     | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: not x.is_integer())
+    | st.floats(allow_nan=False, allow_infinity=False, min_value=-(2.0**62), max_value=2.0**62)
     | st.integers(-2, 1002)
     | st.sampled_from(["", "a", "2030-01-01T00:00:00", "2030-01-01T00:00:00Z", "2030-02-30T00:00:00Z", "é\u0000"])
     | st.datetimes(*YEARS, timezones=st.just(UTC)).map(datetime.isoformat)

@@ -12,9 +12,10 @@ def test_every_step_of_the_flow_is_on_the_bill() -> None:
     assert set(PART_OF) == {row.step for row in FLOW}
 
 
-def test_serving_monitoring_and_training_are_told_apart() -> None:
-    parts = parts_per_1k({"predict": 1.0, "join": 2.0, "detect": 4.0, "judge": 8.0, "train": 16.0}, PRICES, 1000)
-    assert parts == pytest.approx({"serving": 0.003, "monitoring": 0.012, "training": 0.016})
+def test_features_serving_monitoring_and_training_are_told_apart() -> None:
+    cpu_s = {"predict": 1.0, "join": 2.0, "detect": 4.0, "judge": 8.0, "train": 16.0, "ingest": 32.0, "archive": 64.0}
+    parts = parts_per_1k(cpu_s, PRICES, 1000)
+    assert parts == pytest.approx({"features": 0.096, "serving": 0.003, "monitoring": 0.012, "training": 0.016})
 
 
 def test_twice_the_predictions_halve_the_cost_of_one() -> None:

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Runs MLflow's server with basic authentication on PostgreSQL. Its users are set by a file, which is written to /tmp:
+# there is nowhere else to put a password that comes from the environment.
+set -eu
+umask 077
+cat > /tmp/basic_auth.ini <<INI
+[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = postgresql+psycopg://mlflow:${MLFLOW_DB_PASSWORD}@${POSTGRES_HOST}/mlflow_auth
+admin_username = homeostat
+admin_password = ${MLFLOW_PASSWORD}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+INI
+export MLFLOW_AUTH_CONFIG_PATH=/tmp/basic_auth.ini
+# Not on the command line, where every process could read it.
+export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg://mlflow:${MLFLOW_DB_PASSWORD}@${POSTGRES_HOST}/mlflow"
+exec mlflow server \
+  --app-name basic-auth \
+  --host "${MLFLOW_HOST:-0.0.0.0}" \
+  --port "${MLFLOW_PORT:-5000}" \
+  --workers 2 \
+  --allowed-hosts "${MLFLOW_ALLOWED_HOSTS}" \
+  --serve-artifacts \
+  --artifacts-destination "${MLFLOW_ARTIFACTS:-/var/lib/mlflow/artifacts}"

@@ -1,0 +1,135 @@
+"""Every panel and mark of the dashboards, asked of a real Prometheus that scraped a whole healing case."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import time
+from typing import Any
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from dashboards.build import documents
+from deploy.servers import MissingProgramError, Prometheus
+from tests.real.running import HOMEOSTAT, Up, started, until
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "tests" / "loop" / "turbines.yaml"
+START = datetime(2030, 1, 7, tzinfo=UTC)
+DAYS, CHANGE_DAY, ROWS_A_DAY = 15, 9, 400
+PATIENCE_S = 600.0  # for a replay of half a minute, on a machine that is busy with other tests
+HAPPENED_NOT = {"Rollback"}  # marks of what this case does not hold
+MACROS = {"$__rate_interval": "30s", "$product": "turbines", "${datasource}": "prometheus"}
+
+pytestmark = pytest.mark.timeout(900)
+
+
+class Asked(Prometheus):
+    """A Prometheus that is asked what a panel asks."""
+
+    def series(self, query: str, since: float) -> list[dict[str, Any]]:
+        """Return the series that a query gave at any time since then."""
+        for macro, value in MACROS.items():
+            query = query.replace(macro, value)
+        span = {"start": since, "end": time(), "step": 1}
+        answer = httpx.get(f"{self.url}/api/v1/query_range", params={"query": query, **span}, timeout=60)
+        assert answer.is_success, f"{query}: {answer.text}"
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return [one for one in found if any(value != "NaN" for _, value in one["values"])]
+
+
+def recorded(folder: Path) -> Path:
+    """A file whose truth turns round after some days: what was safe before fails after."""
+    rng = np.random.default_rng(3)
+    rows = DAYS * ROWS_A_DAY
+    day = np.sort(rng.uniform(0, DAYS, rows))
+    changed = day >= CHANGE_DAY
+    load, wind = rng.normal(0, 1, rows) + 0.8 * changed, rng.normal(0, 1, rows)
+    logit = np.where(changed, -1.6, 1.6) * load + 0.8 * wind - 0.5
+    known = day + rng.uniform(1, 20, rows) / 24
+    table = {
+        "turbine": [f"t{i % 40}" for i in range(rows)],
+        "maker": rng.choice(["acme", "bolt"], rows),
+        "load": load,
+        "wind": wind,
+        "fails": np.where(rng.uniform(size=rows) < 1 / (1 + np.exp(-logit)), "yes", "no"),
+        "event_time": [(START + timedelta(days=float(at))).isoformat() for at in day],
+        "label_time": [(START + timedelta(days=float(at))).isoformat() for at in known],
+    }
+    pl.DataFrame(table).write_csv(folder / "data.csv")
+    return folder / "data.csv"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("panels")
+    contract = yaml.safe_load(CONTRACT.read_text()) | {"budget": {"usd_per_1k_predictions": 0.01}}
+    (folder / "contract.yaml").write_text(yaml.safe_dump(contract, sort_keys=False))
+    yield from started(Up(folder / "home", "--clock", "stream", contract=folder / "contract.yaml"))
+
+
+@pytest.fixture(scope="module")
+def prometheus(up: Up) -> Iterator[Asked]:
+    server = Asked(up.home.parent / "prometheus", rules=[ROOT / "deploy" / "prometheus" / "rules" / "*.yml"])
+    server.scrape({"all": up.url.removeprefix("http://")})
+    try:
+        server.start()
+    except MissingProgramError as error:
+        if os.environ.get("HOMEOSTAT_REQUIRE_SERVERS") == "1":
+            raise
+        pytest.skip(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def begun(up: Up, prometheus: Asked) -> float:
+    """When the case that was played began."""
+    begun = time()
+    until(lambda: prometheus.series("up == 1", begun))
+    data = recorded(up.home.parent)
+    command = [HOMEOSTAT, "replay", data, "--home", up.home, "--predict", "--batch", "6h"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    until(lambda: prometheus.series('homeostat_decisions_total{action="promote"} >= 2', begun), why=up.screen)
+    until(lambda: prometheus.series("product:homeostat_sla_budget_left:ratio30d", begun))
+    return begun
+
+
+def panels() -> dict[str, str]:
+    """The queries of all panels by what they are called."""
+    return {
+        f"{name}: {panel['title']}: {target['legendFormat']}": target["expr"]
+        for name, text in documents().items()
+        for panel in json.loads(text)["panels"]
+        for target in panel.get("targets", ())
+    }
+
+
+def marks() -> dict[str, str]:
+    """The queries of all marks of the story, by name."""
+    boards = [json.loads(text) for text in documents().values()]
+    return {mark["name"]: mark["expr"] for board in boards for mark in board["annotations"].get("list", ())}
+
+
+def test_every_panel_shows_a_series(prometheus: Asked, begun: float) -> None:
+    empty = [name for name, query in panels().items() if not prometheus.series(query, begun)]
+    assert len(panels()) > 40
+    assert empty == []
+
+
+def test_every_mark_is_made_where_it_happened(prometheus: Asked, begun: float) -> None:
+    assert {name for name, query in marks().items() if not prometheus.series(query, begun)} == HAPPENED_NOT
+
+
+def test_every_rule_is_evaluated_without_an_error(prometheus: Asked, begun: float) -> None:
+    answer = httpx.get(f"{prometheus.url}/api/v1/rules").json()
+    rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+    assert rules
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
