@@ -135,6 +135,7 @@ class Outcome:
     score: float | None
     scores: dict[str, float] = field(default_factory=dict)
     values: tuple[Scalar, ...] = ()  # of a prediction on request: what it rested on
+    slices: tuple[str, ...] = ()  # its values of the features that a canary looks at one by one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,62 +1,98 @@
-"""What the judge remembers of outcomes: a pure fold, so that reading them again gives it back."""
+"""What the judge remembers of answers and outcomes: a pure fold, so that reading them again gives it back."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import combinations
 
 import numpy as np
 
-from homeostat.canary.evidence import BlockSums, PairedEvidence
-from homeostat.canary.verdict import Health
+from homeostat.canary.evidence import GROUPS, Blocks, CellSums, group_of, paired
+from homeostat.canary.spread import Floats
+from homeostat.canary.trial import BINS, Health, Shift, Trial
 from homeostat.contract.losses import row_losses
 from homeostat.contract.policies import CanaryPolicy
-from homeostat.records import Arm, Outcome
+from homeostat.records import Arm, Outcome, Prediction
 
-_ANY = ""
-"""Counts rows that any model scored; no version has an empty name."""
+Scorers = tuple[str, ...]
+"""The versions that scored a row, in order."""
+
+_WIDTH = 6  # columns of ``Paired``
+_MOST_SLICES = 64  # the values that come first: a feature with more is no slice
 
 
-class OutcomeMemory:
-    """Paired evidence for every two models that scored the same rows, each outcome counted once."""
+class CanaryMemory:
+    """What every set of models answered on the same rows, each answer and each outcome counted once.
+
+    Outcomes give losses, and come when their labels are mature; answers come at once and say who failed to
+    score and how scores lie.
+    """
 
     def __init__(self, policy: CanaryPolicy, metric: str) -> None:
         """Take the block length and the name of the loss."""
         self._policy = policy
         self._metric = metric
-        self._pairs: dict[tuple[str, str], PairedEvidence] = {}
-        self._scored: defaultdict[int, Counter[str]] = defaultdict(Counter)  # by block: rows by version
-        self._seen: defaultdict[int, set[str]] = defaultdict(set)  # by block: event ids
+        self._blocks = Blocks(policy.block)
+        self._labelled: dict[Scorers, CellSums] = {}  # 1, label, then loss and score of each scorer
+        self._sliced: defaultdict[str, dict[Scorers, CellSums]] = defaultdict(dict)  # the same by slice
+        self._answered: dict[Scorers, CellSums] = {}  # 1, then score and bin of each scorer
+        self._outcomes: defaultdict[int, set[str]] = defaultdict(set)  # by block: event ids
+        self._answers: defaultdict[int, set[str]] = defaultdict(set)
         self._first_served: dict[str, datetime] = {}
-        self._clock = PairedEvidence(policy.block)  # never filled: says which block a time lies in
 
     def fold(self, outcomes: Iterable[Outcome]) -> None:
-        """Add outcomes; one that was added before changes nothing."""
-        by_pair: defaultdict[tuple[str, str], list[Outcome]] = defaultdict(list)
-        for outcome in outcomes:
-            block = self._clock.index(outcome.event_time)
-            if outcome.event_id in self._seen[block]:
+        """Add outcomes, each with the answer it had; one that was added before changes nothing."""
+        rows: defaultdict[Scorers, list[Outcome]] = defaultdict(list)
+        kept = list(outcomes)
+        self.follow(kept)  # most have come as answers before
+        for outcome in kept:
+            if not self._is_new(outcome, self._outcomes):
                 continue
-            self._seen[block].add(outcome.event_id)
-            self._count(outcome, block)
-            if outcome.label is not None:
-                for pair in combinations(sorted(outcome.scores), 2):
-                    by_pair[pair].append(outcome)
-        for pair, rows in by_pair.items():
-            self._add(pair, rows)
+            if outcome.version is not None and outcome.arm is Arm.CHAMPION:
+                known = self._first_served.get(outcome.version, outcome.event_time)
+                self._first_served[outcome.version] = min(known, outcome.event_time)
+            alone = len(outcome.scores) == 1 and outcome.arm is Arm.CHAMPION  # nobody else was to score
+            if outcome.label is not None and outcome.scores and not alone:
+                rows[tuple(sorted(outcome.scores))].append(outcome)
+        for scorers, found in rows.items():
+            self._add_labelled(scorers, found)
 
-    def sums(self, incumbent: str, rival: str, since: datetime | None = None) -> BlockSums:
-        """Return the losses of two models on the labelled rows both scored, in complete blocks from ``since`` on."""
-        first, second = sorted((incumbent, rival))
-        evidence = self._pairs.get((first, second)) or PairedEvidence(self._policy.block)
-        sums = evidence.complete(since)
-        return sums if first == incumbent else sums.flipped()
+    def follow(self, answers: Iterable[Prediction | Outcome]) -> None:
+        """Add answers, which need no label; one that was added before changes nothing."""
+        rows: defaultdict[Scorers, list[Prediction | Outcome]] = defaultdict(list)
+        for answer in answers:
+            if answer.scores and self._is_new(answer, self._answers):
+                rows[tuple(sorted(answer.scores))].append(answer)
+        for scorers, found in rows.items():
+            scores = [np.array([row.scores[version] for row in found]) for version in scorers]
+            values = np.hstack([np.ones((len(found), 1)), *(_described(column) for column in scores)])
+            kept = self._answered.setdefault(scorers, CellSums(values.shape[1]))
+            kept.add(self._indices(found), [group_of(row.entity_id) for row in found], values)
 
-    def health(self, version: str, since: datetime) -> Health:
-        """Return how many rows of the complete blocks from ``since`` on a version scored and failed to score."""
-        blocks = [b for b in sorted(self._scored)[:-1] if b >= self._clock.first_after(since)]
-        scored = sum(self._scored[b][version] for b in blocks)
-        return Health(scored, sum(self._scored[b][_ANY] for b in blocks) - scored)
+    def trial(self, incumbent: str, rival: str, since: datetime, *, labelled_since: datetime | None = None) -> Trial:
+        """Return what is known of two models in complete blocks.
+
+        Args:
+            incumbent: The version that serves, or is to be gone back to.
+            rival: The version that is judged.
+            since: Answers of blocks from then on count.
+            labelled_since: Outcomes of blocks from then on count; None: all.
+        """
+        answered = [b for b in sorted(self._answers)[:-1] if b >= self._blocks.first_after(since)]
+        health = [self._health(version, answered) for version in (incumbent, rival)]
+        first = None if labelled_since is None else self._blocks.first_after(labelled_since)
+        blocks = [b for b in sorted(self._outcomes)[:-1] if first is None or b >= first]
+        table = self._losses(self._labelled, incumbent, rival, blocks)
+        if health[0].is_failing(self._policy):
+            table += self._unanswered(incumbent, rival, blocks)
+        slices = {
+            name: paired(self._losses(kept, incumbent, rival, blocks)) for name, kept in sorted(self._sliced.items())
+        }
+        shift = self._shift(incumbent, rival, answered)
+        return Trial(paired(table), health[1], health[0], shift, slices)
+
+    def looks(self) -> tuple[int, int]:
+        """Return the newest block of outcomes and of answers: without a new one there is nothing new to see."""
+        return max(self._outcomes, default=0), max(self._answers, default=0)
 
     def serving_since(self, version: str) -> datetime | None:
         """Return the first event that a version answered as champion."""
@@ -64,22 +100,86 @@ class OutcomeMemory:
 
     def forget(self, before: datetime) -> None:
         """Drop what happened before a time."""
-        limit = self._clock.index(before)
-        for evidence in self._pairs.values():
-            evidence.forget(before)
-        for block in [b for b in self._seen if b < limit]:
-            del self._seen[block]
-            self._scored.pop(block, None)
+        limit = self._blocks.index(before)
+        for kept in (self._labelled, self._answered, *self._sliced.values()):
+            for sums in kept.values():
+                sums.forget(limit)
+        for seen in (self._outcomes, self._answers):
+            for block in [block for block in seen if block < limit]:
+                del seen[block]
 
-    def _count(self, outcome: Outcome, block: int) -> None:
-        if outcome.scores:
-            self._scored[block].update((_ANY, *outcome.scores))
-        if outcome.version is not None and outcome.arm is Arm.CHAMPION:
-            known = self._first_served.get(outcome.version, outcome.event_time)
-            self._first_served[outcome.version] = min(known, outcome.event_time)
+    def _is_new(self, row: Prediction | Outcome, seen: defaultdict[int, set[str]]) -> bool:
+        ids = seen[self._blocks.index(row.event_time)]
+        if row.event_id in ids:
+            return False
+        ids.add(row.event_id)
+        return True
 
-    def _add(self, pair: tuple[str, str], rows: Sequence[Outcome]) -> None:
+    def _indices(self, rows: Sequence[Prediction | Outcome]) -> list[int]:
+        return [self._blocks.index(row.event_time) for row in rows]
+
+    def _add_labelled(self, scorers: Scorers, rows: Sequence[Outcome]) -> None:
         labels = np.array([row.label for row in rows], dtype=np.float64)
-        losses = [row_losses(self._metric, labels, np.array([row.scores[v] for row in rows])) for v in pair]
-        evidence = self._pairs.setdefault(pair, PairedEvidence(self._policy.block))
-        evidence.add([row.event_time for row in rows], losses[0], losses[1])
+        columns = [np.ones(len(rows)), labels]
+        for version in scorers:
+            scores = np.array([row.scores[version] for row in rows])
+            columns += [row_losses(self._metric, labels, scores), scores]
+        values, blocks = np.column_stack(columns), self._indices(rows)
+        groups = [group_of(row.entity_id) for row in rows]
+        self._labelled.setdefault(scorers, CellSums(values.shape[1])).add(blocks, groups, values)
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, row in enumerate(rows):
+            for name, value in zip(self._policy.slices, row.slices, strict=False):  # the contract may have changed
+                places[f"{name} {value}"].append(place)
+        for name, at in places.items():
+            if name in self._sliced or len(self._sliced) < _MOST_SLICES:
+                kept = self._sliced[name].setdefault(scorers, CellSums(values.shape[1]))
+                kept.add([blocks[i] for i in at], [groups[i] for i in at], values[at])
+
+    def _losses(self, kept: dict[Scorers, CellSums], incumbent: str, rival: str, blocks: Sequence[int]) -> Floats:
+        """Return the columns of ``Paired`` on the rows that both scored."""
+        table = np.zeros((len(blocks), GROUPS, _WIDTH))
+        for scorers, sums in kept.items():
+            if {incumbent, rival} <= set(scorers):
+                old, new = (2 + 2 * scorers.index(version) for version in (incumbent, rival))
+                table += sums.table(blocks)[:, :, [0, 1, old, new, old + 1, new + 1]]
+        return table
+
+    def _unanswered(self, incumbent: str, rival: str, blocks: Sequence[int]) -> Floats:
+        """Return the same on the rows that an incumbent left unanswered, as if it had said the label rate.
+
+        Nothing better can be said without a model: a rival that gets through for it has to beat that.
+        """
+        table = np.zeros((len(blocks), GROUPS, _WIDTH))
+        for scorers, sums in self._labelled.items():
+            if rival in scorers and incumbent not in scorers:
+                new = 2 + 2 * scorers.index(rival)
+                table[:, :, [0, 1, 3, 5]] += sums.table(blocks)[:, :, [0, 1, new, new + 1]]
+        rows, labels = table[:, :, 0], table[:, :, 1]
+        rate = (labels.sum() + 1) / (rows.sum() + 2)
+        no, yes = row_losses(self._metric, np.array([0.0, 1.0]), np.array([rate, rate]))
+        table[:, :, 2], table[:, :, 4] = no * (rows - labels) + yes * labels, rate * rows
+        return table
+
+    def _health(self, version: str, blocks: Sequence[int]) -> Health:
+        counts = {scorers: round(sums.total(blocks)[0]) for scorers, sums in self._answered.items()}
+        scored = sum(rows for scorers, rows in counts.items() if version in scorers)
+        return Health(scored, sum(counts.values()) - scored)
+
+    def _shift(self, incumbent: str, rival: str, blocks: Sequence[int]) -> Shift:
+        rows = np.zeros((len(blocks), GROUPS))
+        both = np.zeros((2, len(blocks), GROUPS, 1 + BINS))
+        for scorers, sums in self._answered.items():
+            if {incumbent, rival} <= set(scorers):
+                table = sums.table(blocks)
+                rows += table[:, :, 0]
+                for place, version in enumerate((incumbent, rival)):
+                    first = 1 + (1 + BINS) * scorers.index(version)
+                    both[place] += table[:, :, first : first + 1 + BINS]
+        return Shift(rows, both[1, :, :, 0] - both[0, :, :, 0], both[0, :, :, 1:], both[1, :, :, 1:])
+
+
+def _described(scores: Floats) -> Floats:
+    """Return each score and the bin it lies in, shape (n, 1 + BINS)."""
+    place = np.clip((scores * BINS).astype(np.int64), 0, BINS - 1)
+    return np.column_stack([scores, np.eye(BINS)[place]])

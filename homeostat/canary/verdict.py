@@ -1,15 +1,15 @@
-"""What paired evidence says about a challenger: promote, reject, or look again later."""
+"""What the evidence says about a challenger: promote, reject, or look again later."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from homeostat.canary.confidence import MIN_BLOCKS, Interval, interval, width_in_sd
-from homeostat.canary.evidence import BlockSums
+from homeostat.canary.confidence import MIN_BLOCKS, Bound, bound, rows_until
+from homeostat.canary.evidence import Paired
+from homeostat.canary.guardrails import breach, worst_slices
+from homeostat.canary.spread import spread_of
+from homeostat.canary.trial import Trial
 from homeostat.contract.policies import CanaryPolicy
 from homeostat.records import Action
-
-TUNED_FLOORS = 4
-"""The interval is tightest at this multiple of ``min_rows``: small gains are proven well past the floor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,129 +19,178 @@ class Finding:
     action: Action | None
     reason: str
     evidence: dict[str, Any] = field(default_factory=dict)
-    guardrail: bool = False  # a limit that needs no comparison was broken
+    guardrail: bool = False  # a limit was broken that holds whatever the mean loss
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """What is known about a challenger without any label."""
+class Bounds:
+    """The mean paired difference of the losses, rival minus incumbent, and where the truth lies."""
 
-    scored: int = 0  # rows it scored
-    failed: int = 0  # rows the champion scored and it did not
+    mean: float
+    lower: float  # the truth is ever below with a chance of at most ``policy.harm_alpha``
+    upper: float  # the truth is ever above with a chance of at most ``policy.alpha``
+    limit: float  # the margin in units of the loss
+    harm: Bound
+    worth: Bound
 
     @property
-    def failed_ratio(self) -> float:
-        """Share of its rows that the challenger did not score."""
-        return self.failed / max(self.scored + self.failed, 1)
+    def is_harm(self) -> bool:
+        """The rival is proven to be worse."""
+        return self.lower > 0
+
+    @property
+    def is_worth(self) -> bool:
+        """The rival is proven to be better, or with a margin not to be worse by more than that."""
+        return self.upper < self.limit
 
 
-def judge_canary(sums: BlockSums, policy: CanaryPolicy, health: Health, *, looks: int, expired: bool) -> Finding:
+def judge_canary(trial: Trial, policy: CanaryPolicy, *, looks: int, expired: bool) -> Finding:
     """Return what to do with a challenger after a look at the evidence.
 
-    Harm is an interval wholly above zero, worth is one wholly below the margin; each is claimed wrongly with
-    a chance of at most ``policy.alpha`` over all looks. The champion's mean loss, which scales the margin,
-    is taken as known.
+    It may be looked at as often as one likes. A promotion rests on labelled rows alone and is wrong with a chance of
+    at most ``policy.alpha`` over all looks; a rejection for harm or by a guardrail with one of at most
+    ``policy.rollback_alpha``.
 
     Args:
-        sums: Complete blocks, the champion as incumbent, the challenger as rival.
+        trial: The challenger as rival, the champion as incumbent.
         policy: The contract's canary policy.
-        health: Rows the challenger scored and failed to score.
-        looks: Number of this look, for the record; the interval does not depend on it.
+        looks: Number of this look, for the record; no bound depends on it.
         expired: The canary had all of ``policy.max_duration``.
     """
-    evidence = _described(sums, policy, looks, ("champion_loss", "challenger_loss"))
-    evidence["fallback_ratio"] = health.failed_ratio
-    seen = health.scored + health.failed
-    if seen >= policy.min_rows and health.failed_ratio > policy.max_fallback_ratio:
-        reason = f"failed to score {health.failed} of {seen} rows, more than {policy.max_fallback_ratio:.1%}"
-        return Finding(Action.REJECT, reason, evidence, guardrail=True)
-    found = bounds(sums, policy)
+    evidence = _described(trial, policy, looks, ("champion_loss", "challenger_loss"))
+    broken = _broken(trial, policy)
+    if broken is not None:
+        return Finding(Action.REJECT, broken, evidence, guardrail=True)
+    found = bounds(trial.paired, policy)
     if found is not None:
-        limit = policy.margin * evidence["champion_loss"]
-        evidence |= _bounded(found, policy, limit)
-        if found.lower > 0:
+        evidence |= _bounded(found)
+        if found.is_harm:
             return Finding(Action.REJECT, f"worse than the champion: {_spoken(found)}", evidence)
-        if found.upper < limit:
-            claim = "better than the champion" if limit == 0 else f"not worse than the champion by {limit:.5f}"
+        if found.is_worth and not _one_sided(trial.paired):
+            claim = (
+                "better than the champion"
+                if policy.margin == 0
+                else f"not worse than the champion by {found.limit:.5f}"
+            )
             return Finding(Action.PROMOTE, f"{claim}: {_spoken(found)}", evidence)
     if expired:
         shown = _spoken(found) if found else f"only {evidence['rows']} rows in {evidence['blocks']} blocks"
         return Finding(Action.REJECT, f"nothing proven within {policy.max_duration}: {shown}", evidence)
-    return Finding(None, _waiting(found, evidence, policy), evidence)
+    return Finding(None, _waiting(found, trial, policy), evidence)
 
 
-def judge_watch(sums: BlockSums, policy: CanaryPolicy, *, looks: int) -> Finding:
-    """Return whether a promoted model is proven to be worse than the one it replaced.
+def judge_watch(trial: Trial, policy: CanaryPolicy, *, looks: int) -> Finding:
+    """Return whether a promoted model is proven to be worse than the one it replaced, or to break a guardrail.
 
     Args:
-        sums: Complete blocks since the promotion, the previous champion as incumbent, the new one as rival.
+        trial: The new champion as rival, the previous one as incumbent, since the promotion.
         policy: The contract's canary policy.
         looks: Number of this look, for the record.
     """
-    evidence = _described(sums, policy, looks, ("previous_loss", "champion_loss"))
-    found = bounds(sums, policy)
+    evidence = _described(trial, policy, looks, ("previous_loss", "champion_loss"))
+    broken = _broken(trial, policy)
+    if broken is not None:
+        return Finding(Action.ROLLBACK, broken, evidence, guardrail=True)
+    found = bounds(trial.paired, policy)
     if found is None:
-        return Finding(None, _waiting(None, evidence, policy), evidence)
-    evidence |= _bounded(found, policy, 0.0)
-    if found.lower > 0:
+        return Finding(None, _waiting(None, trial, policy), evidence)
+    evidence |= _bounded(found)
+    if found.is_harm:
         return Finding(Action.ROLLBACK, f"worse than the model it replaced: {_spoken(found)}", evidence)
     return Finding(None, f"no harm proven: {_spoken(found)}", evidence)
 
 
-def bounds(sums: BlockSums, policy: CanaryPolicy) -> Interval | None:
-    """Return the interval on the mean difference, None while rows or blocks are too few for one."""
-    if len(sums.rows) < MIN_BLOCKS or sums.rows.sum() < policy.min_rows:
-        return None
-    tuned_rows = TUNED_FLOORS * policy.min_rows
-    return interval(sums.rows, sums.differences, alpha=policy.alpha, tuned_rows=tuned_rows)
+def bounds(rows: Paired, policy: CanaryPolicy) -> Bounds | None:
+    """Return the bounds on the mean difference, None while rows or blocks are too few for any.
 
-
-def rows_needed(found: Interval, policy: CanaryPolicy, limit: float) -> int | None:
-    """Return at how many rows the interval would leave ``limit`` behind if mean and spread stayed as they are.
-
-    None: not within 1,000 times the rows so far.
+    The upper one is that of the rival's loss minus the incumbent's with the margin on top, so that it allows for
+    both being estimated.
     """
-    gap, tuned_rows = abs(found.mean - limit), TUNED_FLOORS * policy.min_rows
-    low, high = found.rows, 1000 * found.rows
-    if width_in_sd(high, policy.alpha, tuned_rows) * found.row_sd >= gap:
+    if rows.row_count < policy.min_rows:
         return None
-    while high > low * 1.02:  # 2 %: finer than the estimate deserves
-        middle = round((low * high) ** 0.5)
-        enough = width_in_sd(middle, policy.alpha, tuned_rows) * found.row_sd < gap
-        low, high = (low, middle) if enough else (middle, high)
-    return high
+    harm_spread = spread_of(rows.rows, rows.difference)
+    harm = bound(harm_spread, policy.harm_alpha, policy.tuned_rows)
+    spread = spread_of(rows.rows, rows.difference - policy.margin * rows.incumbent_loss) if policy.margin else None
+    worth = bound(spread or harm_spread, policy.alpha, policy.tuned_rows)
+    if harm is None or worth is None:
+        return None
+    limit = policy.margin * float(rows.incumbent_loss.sum()) / rows.row_count
+    return Bounds(harm.mean, harm.lower, harm.mean + worth.half, limit, harm, worth)
 
 
-def _described(sums: BlockSums, policy: CanaryPolicy, looks: int, names: tuple[str, str]) -> dict[str, Any]:
-    rows = int(sums.rows.sum())
-    return {
-        "rows": rows,
-        "blocks": len(sums.rows),
-        names[0]: float(sums.incumbent.sum()) / rows if rows else None,
-        names[1]: float(sums.rival.sum()) / rows if rows else None,
+def rows_needed(found: Bounds) -> tuple[int | None, int | None]:
+    """Return at how many rows in all a decision is likely: if the difference stays, and if it is less by an error.
+
+    The first is when the nearer bound would be passed at the difference seen so far; but that is an estimate and
+    early on a lucky one looks decisive. The second takes it nearer to the bound by one standard error. None: out
+    of sight, more than 1,000 times the rows so far.
+    """
+    error = found.harm.row_sd / found.harm.rows**0.5
+    gains, harms = found.limit - found.mean, found.mean
+    for_worth = [rows_until(found.worth, gap) if gap > 0 else None for gap in (gains, gains - error)]
+    for_harm = [rows_until(found.harm, gap) if gap > 0 else None for gap in (harms, harms - error)]
+    likely, cautious = (
+        min((rows for rows in pair if rows is not None), default=None) for pair in zip(for_worth, for_harm, strict=True)
+    )
+    return likely, cautious
+
+
+def _broken(trial: Trial, policy: CanaryPolicy) -> str | None:
+    """Return the guardrail that is broken, None where all hold."""
+    rival = trial.rival
+    if rival.is_failing(policy) and rival.failed_ratio > trial.incumbent.failed_ratio:
+        return f"failed to score {rival.failed} of {rival.seen} rows, more than {policy.max_fallback_ratio:.1%}"
+    return breach(trial, policy)
+
+
+def _one_sided(rows: Paired) -> bool:
+    """Return whether all labels are the same: the other kind may come late, and says what a model is worth too."""
+    return float(rows.labels.sum()) in {0.0, float(rows.row_count)}
+
+
+def _described(trial: Trial, policy: CanaryPolicy, looks: int, names: tuple[str, str]) -> dict[str, Any]:
+    rows = trial.paired
+    evidence = {
+        "rows": rows.row_count,
+        "blocks": rows.blocks,
+        names[0]: rows.mean(rows.incumbent_loss),
+        names[1]: rows.mean(rows.rival_loss),
         "looks": looks,
         "alpha": policy.alpha,
         "margin": policy.margin,
+        "label_rate": rows.mean(rows.labels),
+        "scored_rows": trial.rival.scored,
+        "fallback_ratio": trial.rival.failed_ratio,
+        "champion_fallback_ratio": trial.incumbent.failed_ratio,
     }
+    return evidence | ({"worst_slices": worst_slices(trial)} if trial.slices else {})
 
 
-def _bounded(found: Interval, policy: CanaryPolicy, limit: float) -> dict[str, Any]:
+def _bounded(found: Bounds) -> dict[str, Any]:
+    likely, cautious = rows_needed(found)
     return {
         "mean_difference": found.mean,
         "lower": found.lower,
         "upper": found.upper,
-        "neighbour_correlation": found.neighbour_correlation,
-        "rows_needed": rows_needed(found, policy, limit),
+        "limit": found.limit,
+        "rows_needed": likely,
+        "rows_needed_cautious": cautious,
     }
 
 
-def _spoken(found: Interval) -> str:
+def _spoken(found: Bounds) -> str:
     span = f"[{found.lower:+.5f}, {found.upper:+.5f}]"
-    return f"mean loss difference {found.mean:+.5f} in {span} over {found.rows} rows in {found.blocks} blocks"
+    seen = f"over {found.harm.rows} rows in {found.harm.blocks} blocks"
+    return f"mean loss difference {found.mean:+.5f} in {span} {seen}"
 
 
-def _waiting(found: Interval | None, evidence: dict[str, Any], policy: CanaryPolicy) -> str:
-    if found is not None:
-        return f"undecided: {_spoken(found)}"
-    rows, blocks = evidence["rows"], evidence["blocks"]
-    return f"too early: {rows} of {policy.min_rows} rows, {blocks} of {MIN_BLOCKS} blocks"
+def _waiting(found: Bounds | None, trial: Trial, policy: CanaryPolicy) -> str:
+    rows = trial.paired
+    if found is None:
+        unlabelled = f", {trial.rival.scored} scored" if trial.rival.scored > rows.row_count else ""
+        return (
+            f"too early: {rows.row_count} of {policy.min_rows} rows, {rows.blocks} of {MIN_BLOCKS} blocks{unlabelled}"
+        )
+    if found.is_worth and _one_sided(rows):
+        return f"all labels so far are {rows.mean(rows.labels):g}: waiting for others; {_spoken(found)}"
+    return f"undecided: {_spoken(found)}"

@@ -8,8 +8,11 @@ from homeostat.contract.checks import check_meaning
 from homeostat.contract.document import MAX_CHARS, read_document
 from homeostat.contract.model import Contract
 from homeostat.contract.schema import check_schema
+from homeostat.contract.slices import check_slices
 from homeostat.contract.spans import check_retention
 from homeostat.errors import ContractError
+
+DIGEST_FILE = "contract.digest"  # beside a contract that is kept: what was given
 
 
 def load_contract(path: Path) -> Contract:
@@ -44,6 +47,7 @@ def parse_contract(text: str, source: str) -> Contract:
         raise ContractError(problems)
     contract = Contract.model_validate(document.data)
     check_retention(document, contract)
+    check_slices(document, contract)
     if problems := document.problems:
         raise ContractError(problems)
     return contract

@@ -89,7 +89,10 @@ class CanaryPolicy(Part):
     """How a challenger has to prove itself on live traffic."""
 
     share: float = Field(default=0.1, gt=0, le=0.5)  # of entities answered by the challenger
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # chance of a wrong decision over all looks
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)  # chance of a wrong promotion over all looks
+    # chance of a wrong rejection or rollback over all looks, guardrails included; as alpha where it is not given
+    rollback_alpha: float | None = Field(default=None, gt=0, lt=0.5)
+    guardrail_share: float = Field(default=0.2, gt=0, lt=1)  # of that chance, for guardrails; the rest is for the loss
     # promote when not worse by this share of the champion's loss; 0 asks for a proven gain
     margin: float = Field(default=0.0, ge=0, lt=0.5)
     min_rows: int = Field(default=500, ge=50)  # mature rows scored by both, before any decision
@@ -98,6 +101,27 @@ class CanaryPolicy(Part):
     watch: Duration = timedelta(days=7)  # after a promotion, while `previous` stays warm for a rollback
     approval: Literal["automatic", "manual"] = "automatic"  # manual: a proven challenger waits for an operator
     max_fallback_ratio: float = Field(default=0.02, ge=0, le=1)  # challenger failures among its rows
+    # guardrails, each against the champion on the same rows
+    max_calibration_harm: float = Field(default=0.05, gt=0, lt=1)  # of mean score to label rate, further off than its
+    # of the mean score; needs no label, so 1, never: a challenger is rightly far from a champion that fails
+    max_score_shift: float = Field(default=1.0, gt=0, le=1)
+    slices: list[str] = Field(default_factory=list, max_length=8)  # text features looked at value by value
+    max_slice_harm: float = Field(default=0.2, gt=0, lt=10)  # loss in a slice, relative to the champion's
+
+    @property
+    def guardrail_alpha(self) -> float:
+        """Chance of a wrong stop by any guardrail over all looks."""
+        return (self.rollback_alpha or self.alpha) * self.guardrail_share
+
+    @property
+    def harm_alpha(self) -> float:
+        """Chance of a wrong stop for a higher loss over all looks."""
+        return (self.rollback_alpha or self.alpha) * (1 - self.guardrail_share)
+
+    @property
+    def tuned_rows(self) -> int:
+        """Rows at which bounds are tightest: small gains are proven well past the floor."""
+        return 4 * self.min_rows
 
 
 class BudgetPolicy(Part):
@@ -105,6 +129,7 @@ class BudgetPolicy(Part):
 
     max_trainings: int = Field(default=30, ge=1)
     per: Duration = timedelta(days=30)
+    usd_per_1k_predictions: float | None = Field(default=None, gt=0)  # everything counted; dearer than that: an alert
 
 
 class RetentionPolicy(Part):
@@ -125,3 +150,4 @@ class SlaPolicy(Part):
 
     latency_ms: float = Field(default=100.0, gt=0)
     target_ratio: float = Field(default=0.99, gt=0, lt=1)  # share of predictions within latency_ms
+    freshness: Duration = timedelta(days=1)  # the newest stored feature row is never older

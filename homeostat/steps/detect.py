@@ -77,6 +77,8 @@ class DetectStep:
         self._telemetry = telemetry
         self._watch: _Watch | None = None
         self._blind = "no champion yet"  # why there is no watch
+        for status in DriftStatus:  # a counter that springs up at 1 has no rate: the first drift would raise no alert
+            telemetry.count(metric_names.DRIFT_REPORTS, 0, product=contract.product, status=status.value)
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Fold the records in; reports are made by ``tick`` alone."""

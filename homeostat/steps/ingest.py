@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
@@ -48,6 +48,8 @@ class IngestStep:
         self._newest: datetime | None = None  # event time
         self._newest_of: dict[str, datetime] = {}  # by entity
         self._prune_above = 0
+        for topic in get_args(RawTopic):  # a counter that springs up at 1 has no rate: the first letter would go unseen
+            telemetry.count(QUARANTINED, 0, product=contract.product, topic=topic)
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Return feature rows, labels and dead letters; the rows are stored when this returns."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from homeostat.codec import encode
+from homeostat.contract.durations import spoken
 from homeostat.contract.model import Contract
 from homeostat.metric_names import LABEL_MATURITY, LABELS
 from homeostat.ports import Telemetry
@@ -23,6 +24,7 @@ class JoinStep:
         """Take the contract for its maturity limit."""
         self._product = contract.product
         self._maturity = contract.label.maturity
+        self._slices = tuple(contract.feature_names.index(name) for name in contract.canary.slices)
         self._telemetry = telemetry
         self._pending: dict[str, Prediction] = {}
         self._labels: dict[str, Label] = {}
@@ -97,6 +99,7 @@ class JoinStep:
             score=prediction.score,
             scores=prediction.scores,
             values=prediction.values if prediction.on_request else (),
+            slices=tuple(str(prediction.values[i]) for i in self._slices),
         )
 
     def _orphans(self, limit: datetime, now: datetime) -> list[DeadLetter]:
@@ -108,7 +111,7 @@ class JoinStep:
             self._count("orphan", 1)
             reason = (
                 f"label of event {label.event_id!r} at {label.label_time.isoformat()}: no prediction waits for it "
-                f"- the event id is unknown, or the label came more than {self._maturity} after its event"
+                f"- the event id is unknown, or the label came more than {spoken(self._maturity)} after its event"
             )
             value, _ = encode(label)
             letters.append(DeadLetter(derived_id("labels", label.event_id), "labels", reason, value, now))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from homeostat.canary.memory import OutcomeMemory
+from homeostat.canary.memory import CanaryMemory
 from homeostat.canary.verdict import Finding, judge_canary, judge_watch
 from homeostat.contract.model import Contract
 from homeostat.healing.closing import GUARDRAIL, REVISION
@@ -18,6 +18,7 @@ from homeostat.records import (
     Case,
     CaseState,
     Outcome,
+    Prediction,
     Record,
     TrainingRun,
     TrainingStatus,
@@ -31,7 +32,8 @@ _UNSEEN = Finding(None, "nothing was compared yet")
 class JudgeStep:
     """Turns training runs and outcomes into verdicts; who carries them out is ``promote``.
 
-    A look happens when a block of outcomes was completed. A canary may last ``max_duration`` and is judged
+    A look happens when a block of outcomes or of answers was completed: what a challenger answers may stop it before
+    any label is mature, and only labels promote it. A canary may last ``max_duration`` and is judged
     once the rows of that span are mature; the watch likewise. One that waits for an approval, or is held by an
     operator, goes on being judged and does not run out of time; held, only a broken guardrail rejects it.
 
@@ -45,22 +47,23 @@ class JudgeStep:
         self._registry = registry
         self._cases = cases
         self._telemetry = telemetry
-        self._memory = OutcomeMemory(contract.canary, contract.objective.metric)
+        self._memory = CanaryMemory(contract.canary, contract.objective.metric)
         self._requests: dict[str, str] = {}  # request by the version that came of it
         self._looks: dict[str, tuple[object, int, Finding]] = {}  # what the last look saw, its number, its finding
         self._given: dict[tuple[str, str], datetime] = {}  # when a verdict was last given, by its id and actor
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
-        """Answer each training run at once, and remember outcomes for the next look."""
+        """Answer each training run at once, and remember outcomes and answers for the next look."""
         self.restore(records, now)
         return [self._answer(record, now) for record in records if isinstance(record, TrainingRun)]
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
-        """Fold training runs and outcomes into memory."""
+        """Fold training runs, outcomes and answers into memory."""
         for record in records:
             if isinstance(record, TrainingRun) and record.version is not None:
                 self._requests[record.version] = record.request_id
         self._memory.fold(record for record in records if isinstance(record, Outcome))
+        self._memory.follow(record for record in records if isinstance(record, Prediction))
         span = self._policy.max_duration + self._policy.watch + self._contract.label.maturity
         self._memory.forget(now - span - self._contract.label.maturity)
 
@@ -92,14 +95,14 @@ class JudgeStep:
 
     def _look_at_canary(self, case: Case, champion: str, now: datetime) -> list[CanaryVerdict]:
         challenger, since = str(case.challenger), case.since or now
-        sums = self._memory.sums(champion, challenger)
-        health = self._memory.health(challenger, since)
         waits = case.held or case.state is CaseState.WAITING
         expired = not waits and now >= since + self._policy.max_duration + self._contract.label.maturity
         finding = self._look(
             challenger,
-            (champion, len(sums.rows), health, expired),
-            lambda looks: judge_canary(sums, self._policy, health, looks=looks, expired=expired),
+            (champion, self._memory.looks(), expired),
+            lambda looks: judge_canary(
+                self._memory.trial(champion, challenger, since), self._policy, looks=looks, expired=expired
+            ),
         )
         self._measure(finding.evidence)
         if case.held and not finding.guardrail:
@@ -116,11 +119,12 @@ class JudgeStep:
             return []
         if now >= since + self._policy.watch + self._contract.label.maturity:
             return []
-        sums = self._memory.sums(str(previous), champion, since)
         finding = self._look(
             f"watch {champion}",
-            (previous, len(sums.rows)),
-            lambda looks: judge_watch(sums, self._policy, looks=looks),
+            (previous, self._memory.looks()),
+            lambda looks: judge_watch(
+                self._memory.trial(str(previous), champion, since, labelled_since=since), self._policy, looks=looks
+            ),
         )
         evidence = finding.evidence | {"champion": champion, "previous": previous}
         return self._once(self._request_of(champion, case), champion, replace(finding, evidence=evidence), now)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from time import perf_counter
+from typing import Protocol
 
 from homeostat.canary.routing import arm_of, propensity
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError, ModelError
 from homeostat.metric_names import FALLBACKS, LATENCY, PREDICTIONS, SLA_ATTAINMENT
-from homeostat.ports import Aliases, ModelRegistry, OnlineFeatures, OnlineRow, Telemetry
+from homeostat.ports import Aliases, AliasReader, ModelPackage, OnlineFeatures, OnlineRow, Telemetry
 from homeostat.records import Arm, FeatureRow, Prediction, Record, Scalar, derived_id
 from homeostat.training.models import ScoringModel, load_model
 
@@ -53,6 +54,17 @@ class _Scored:
         return Arm.NONE, None, why
 
 
+class ServedModels(AliasReader, Protocol):
+    """All that serving needs of a model registry."""
+
+    def load(self, version: str) -> ModelPackage:
+        """Return the package stored under a version.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+
+
 class PredictStep:
     """Answers with the champion, or for its share of entities with the challenger.
 
@@ -61,7 +73,7 @@ class PredictStep:
     """
 
     def __init__(
-        self, contract: Contract, registry: ModelRegistry, online: OnlineFeatures, telemetry: Telemetry
+        self, contract: Contract, registry: ServedModels, online: OnlineFeatures, telemetry: Telemetry
     ) -> None:
         """Take where the models and the features are."""
         self._contract = contract

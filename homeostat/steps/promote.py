@@ -8,7 +8,7 @@ from homeostat.contract.model import Contract
 from homeostat.errors import StaleCaseError, TransientError
 from homeostat.healing.closing import closed, is_done, is_due, is_over, promotion_of, still_true
 from homeostat.healing.operator import ACTIONS, DONE, REFUSED, Wish, actor_of, refusal, said, wish_of
-from homeostat.metric_names import CASE_STATE, DECISIONS
+from homeostat.metric_names import CASE_AGE, CASE_STATE, DECISIONS
 from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, OperatorDecision, Telemetry
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, Record, derived_id
 
@@ -65,7 +65,7 @@ class PromoteStep:
             self._save(_rested(case, now))
         for decision in self._registry.decisions():
             self._hear(decision, now)
-        self._show(self._cases.load().state)
+        self._show(self._cases.load(), now)
         return promotions
 
     def _carry_out(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
@@ -215,11 +215,14 @@ class PromoteStep:
         except StaleCaseError as error:
             raise TransientError(f"the case was written meanwhile: {error}") from error
 
-    def _show(self, state: CaseState) -> None:
-        if state is not self._shown:
+    def _show(self, case: Case, now: datetime) -> None:
+        product = self._contract.product
+        age_s = (now - case.since).total_seconds() if case.since else 0.0
+        self._telemetry.gauge(CASE_AGE, max(0.0, age_s), product=product)
+        if case.state is not self._shown:
             for one in CaseState:
-                self._telemetry.gauge(CASE_STATE, float(one is state), product=self._contract.product, state=one.value)
-            self._shown = state
+                self._telemetry.gauge(CASE_STATE, float(one is case.state), product=product, state=one.value)
+            self._shown = case.state
 
 
 def _rested(case: Case, now: datetime) -> Case:

@@ -24,6 +24,7 @@ from homeostat.training.search import SearchResult, search
 _TOPIC = "training_runs"
 REPORT_FILE = "drift_report.json"
 _TAG_CHARACTERS = 1000  # registries cut or refuse long tags
+_KEPT_NOTES = 100  # a request comes again in the batch it came in, or next to it
 
 
 class TrainStep:
@@ -31,7 +32,7 @@ class TrainStep:
 
     A failure travels like any other result, otherwise its case would never close. A run is noted in the
     work folder after its model is registered: a request that comes again is answered from the note, one
-    that was killed half-way finds its study there and goes on.
+    that was killed half-way finds its study there and goes on. The newest hundred notes are kept.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class TrainStep:
         self._offline = offline
         self._telemetry = telemetry
         self._workdir = workdir
+        for status in TrainingStatus:  # a counter that springs up at 1 has no rate: the first failure would go unseen
+            telemetry.count(TRAININGS, 0, product=contract.product, status=status.value)
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Train once for each request, in order.
@@ -174,6 +177,9 @@ class TrainStep:
         draft.write_bytes(encode(run)[0])
         draft.replace(path)
         self._file(run, "study").unlink(missing_ok=True)
+        notes = sorted(self._workdir.glob("*.run"), key=lambda note: note.stat().st_mtime_ns, reverse=True)
+        for old in notes[_KEPT_NOTES:]:
+            old.unlink()
 
     def _file(self, cause: RetrainRequest | TrainingRun, suffix: str) -> Path:
         return self._workdir / f"{derived_id('training', cause.request_id)}.{suffix}"

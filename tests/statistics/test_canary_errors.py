@@ -1,113 +1,101 @@
-"""How often a canary decides wrongly when looked at up to 200 times, and how soon it decides rightly."""
+"""A canary may be looked at all the time: the short form of ``make prove-canary``, each claim with its interval."""
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from homeostat.canary.evidence import BlockSums
-from homeostat.canary.verdict import bounds
+from homeostat.canary.trial import Trial
+from homeostat.canary.verdict import bounds, judge_canary
 from homeostat.contract.policies import CanaryPolicy
 from homeostat.records import Action
+from tests.statistics.canary_proofs import Null, gains_of, null_of
+from tests.statistics.canary_streams import Kind, error_for, stream
+from tests.statistics.canary_trials import by_bounds, spaced
+from tests.statistics.prove_canary import EVERYTHING, gain_table, null_table
 
-ROW_SD = 0.2  # of the difference of two models' log losses on one row, as measured on real streams
-ROWS_A_DAY = 920
-CHAMPION_LOSS = 0.5
-LOOKS = 200
-
-
-def streams(n: int, blocks: int, rows: int, *, mean: float = 0.0, shared: float = 0.0, carry: float = 0.0) -> Iterator:
-    """Yield the block sums of n canaries.
-
-    Args:
-        n: How many.
-        blocks: Blocks in each.
-        rows: Rows in each block.
-        mean: True mean difference a row.
-        shared: Share of a row's variance that all rows of its block have in common.
-        carry: Correlation of a block's common part with the next block's.
-    """
-    rng = np.random.default_rng(20130301)
-    for _ in range(n):
-        # centred exponentials: losses are skewed, and the interval is asymptotic
-        own = rng.gamma(rows, 1.0, blocks) - rows
-        common = rng.normal(size=blocks)
-        for b in range(1, blocks):
-            common[b] = carry * common[b - 1] + np.sqrt(1 - carry**2) * common[b]
-        yield mean * rows + ROW_SD * (np.sqrt(1 - shared) * own + np.sqrt(shared) * rows * common)
+STREAMS, BLOCKS, SEED = 60, 300, 4
+PLAIN = Kind("independent rows")
+ALPHA = CanaryPolicy().alpha
 
 
-def decided(differences: np.ndarray, rows: int, policy: CanaryPolicy) -> tuple[Action | None, int]:
-    """Return the first verdict over looks after each block, and the rows it took."""
-    champion = np.full(len(differences), CHAMPION_LOSS * rows)
-    sizes = np.full(len(differences), rows)
-    for blocks in range(10, len(differences) + 1):
-        sums = BlockSums(sizes[:blocks], champion[:blocks], champion[:blocks] + differences[:blocks])
-        found = bounds(sums, policy)  # what judge_canary decides by, without the words around it
-        if found is not None and found.lower > 0:
-            return Action.REJECT, blocks * rows
-        if found is not None and found.upper < policy.margin * CHAMPION_LOSS:
-            return Action.PROMOTE, blocks * rows
-    return None, len(differences) * rows
+def surely_above(hits: int, n: int, rate: float) -> bool:
+    """Return whether so many hits are no accident at a rate: once in a thousand."""
+    return binomtest(hits, n, rate, "greater").pvalue < 0.001
 
 
-def upper_bound(hits: int, n: int) -> float:
-    """Return the 95 % one-sided Clopper-Pearson bound on a rate."""
-    return float(binomtest(hits, n).proportion_ci(0.9, "exact").high)
+@pytest.fixture(scope="module")
+def everything() -> Null:
+    return null_of(Kind("weather, carried on, and uneven users", **EVERYTHING, carry=0.4), STREAMS, SEED, blocks=BLOCKS)
 
 
-@pytest.mark.parametrize(
-    ("rows", "shared"),
-    [(48, 0.0), (48, 0.05), (230, 0.02)],
-    ids=["independent rows", "hours that share their weather", "quarter days that share it"],
-)
-def test_equal_models_are_told_apart_in_fewer_than_alpha_of_canaries_over_200_looks(rows: int, shared: float) -> None:
-    n, policy = 500, CanaryPolicy()
-    actions = [decided(stream, rows, policy)[0] for stream in streams(n, LOOKS + 9, rows, shared=shared)]
-    assert upper_bound(actions.count(Action.PROMOTE), n) < policy.alpha
-    assert upper_bound(actions.count(Action.REJECT), n) < policy.alpha
+def test_equal_models_are_told_apart_no_more_often_than_promised(everything: Null) -> None:
+    assert not any(surely_above(hits, STREAMS, ALPHA) for hits in (*everything.promoted, *everything.stopped))
 
 
-def test_blocks_that_resemble_their_neighbours_less_than_double_the_error() -> None:
-    n, policy = 300, CanaryPolicy()
-    actions = [decided(stream, 48, policy)[0] for stream in streams(n, LOOKS + 9, 48, shared=0.05, carry=0.2)]
-    assert upper_bound(actions.count(Action.PROMOTE), n) < 2 * policy.alpha
+def test_a_fixed_sample_test_that_peeks_is_wrong_many_times_as_often(everything: Null) -> None:
+    assert surely_above(everything.peeking[-1], STREAMS, 2 * ALPHA)
+    assert everything.peeking[-1] > everything.peeking[0]
 
 
-def test_a_gain_of_two_percent_is_promoted_within_two_weeks() -> None:
-    n, policy = 100, CanaryPolicy()
-    gains = [decided(stream, 48, policy) for stream in streams(n, 19 * 21, 48, mean=-0.01, shared=0.02)]
-    assert sum(action is Action.PROMOTE and rows <= 14 * ROWS_A_DAY for action, rows in gains) >= 0.85 * n
-    assert np.median([rows for _, rows in gains]) < 8 * ROWS_A_DAY
+def test_labels_of_one_kind_that_come_early_mislead_who_does_not_wait_for_the_others() -> None:
+    null = null_of(Kind("ones first", bias=0.2, mean=0.0), 30, SEED, blocks=BLOCKS)
+    assert null.peeking[-1] >= 25
+    assert not surely_above(null.promoted[-1], 30, ALPHA)
 
 
-def test_a_margin_of_one_percent_of_the_loss_saves_a_third_of_the_rows_to_a_promotion() -> None:
-    n = 60
-    strict, lenient = (
-        np.median(
-            [
-                decided(stream, 230, CanaryPolicy(margin=margin))[1]
-                for stream in streams(n, 4 * 30, 230, mean=-0.01, shared=0.004)
-            ]
-        )
-        for margin in (0.0, 0.01)
-    )
+def test_a_challenger_worse_by_the_whole_margin_is_hardly_ever_promoted() -> None:
+    kind = replace(PLAIN, challenger_error=error_for(PLAIN, 0.02))
+    null = null_of(kind, STREAMS, SEED, blocks=BLOCKS, margin=0.02)
+    assert not surely_above(null.promoted[-1], STREAMS, ALPHA)
+
+
+def test_a_gain_is_promoted_after_hardly_more_rows_than_a_test_that_knew_when_to_look() -> None:
+    kind = replace(PLAIN, name="loss 4% lower", challenger_error=error_for(PLAIN, -0.04))
+    (gain,) = gains_of(kind, 100, SEED, powers=(0.9,), blocks=BLOCKS)
+    assert gain.ratio_low <= 1.3
+    assert gain.rows <= gain.unpaired_rows / 5
+    assert gain.stopped == 0
+    assert "loss 4% lower" in gain_table([gain])
+
+
+def test_a_margin_saves_rows_to_a_promotion() -> None:
+    kind = replace(PLAIN, challenger_error=error_for(PLAIN, -0.02))
+    rng = np.random.default_rng(SEED)
+    firsts = []
+    for _ in range(20):
+        made = stream(kind, BLOCKS, rng)
+        firsts.append([_first(by_bounds(made, CanaryPolicy(margin=margin)).promote) for margin in (0.0, 0.02)])
+    strict, lenient = np.median(firsts, axis=0)
     assert lenient < 0.7 * strict
 
 
-def test_a_harm_of_two_percent_is_rejected_and_never_promoted() -> None:
-    n, policy = 100, CanaryPolicy()
-    actions = [decided(stream, 48, policy)[0] for stream in streams(n, 19 * 21, 48, mean=0.01, shared=0.02)]
-    assert actions.count(Action.REJECT) >= 0.9 * n
-    assert actions.count(Action.PROMOTE) == 0
+def test_what_is_simulated_is_what_the_judge_decides() -> None:
+    rng, policy = np.random.default_rng(SEED), CanaryPolicy(margin=0.01)
+    kind = replace(PLAIN, challenger_error=error_for(PLAIN, -0.03), **EVERYTHING)
+    made = stream(kind, BLOCKS, rng)
+    looks, names = by_bounds(made, policy), made.paired.__slots__
+    for block in (12, 40, 80, 150, 299):
+        part = type(made.paired)(*(getattr(made.paired, name)[: block + 1] for name in names))
+        found = judge_canary(Trial(part), policy, looks=1, expired=False)
+        assert (found.action is Action.PROMOTE) == looks.promote[block]
+        assert (found.action is Action.REJECT) == looks.stop[block]
+        assert bounds(part, policy) is None or part.row_count == looks.rows[block]
 
 
-def test_a_fixed_sample_test_at_every_look_would_be_wrong_many_times_as_often() -> None:
-    n, rows, alpha = 300, 48, 0.05
-    wrong = 0
-    for stream in streams(n, LOOKS + 9, rows):
-        looks = np.arange(1, len(stream) + 1)
-        z = stream.cumsum() / (ROW_SD * np.sqrt(rows * looks))
-        wrong += bool((np.abs(z[9:]) > 1.96).any())
-    assert wrong / n > 3 * alpha
+def test_looks_are_spread_evenly_and_the_last_is_at_the_end() -> None:
+    assert spaced(100, 4).tolist() == [24, 49, 74, 99]
+    assert spaced(100, 1).tolist() == [99]
+
+
+def test_the_table_says_what_was_found(everything: Null) -> None:
+    peers = null_of(PLAIN, 3, SEED, blocks=60, kayenta_streams=2)
+    table = null_table([everything, peers])
+    assert "weather, carried on, and uneven users" in table
+    assert table.count("\n") == 3
+
+
+def _first(decided: np.ndarray) -> int:
+    hits = np.flatnonzero(decided)
+    return int(hits[0]) if len(hits) else len(decided)

@@ -184,7 +184,7 @@ def test_a_batch_repeated_after_a_failed_write_comes_out_the_same(
     with pytest.raises(TransientError):
         step.handle(batch, at(90))
     stores.broken = False
-    assert stores.counts == {}
+    assert not any(stores.counts.values())
     other = FakeStores()
     expected = IngestStep(contract, other, other).handle(batch, at(90))  # type: ignore[arg-type]
     assert step.handle(batch, at(90)) == expected
@@ -209,7 +209,8 @@ def test_before_the_first_event_there_is_no_freshness(step: IngestStep, stores: 
 
 def test_restoring_writes_and_counts_nothing(step: IngestStep, stores: FakeStores) -> None:
     step.restore([event("a", 0), label("a", 1), RawEvent(b"?")], at(5))
-    assert (stores.online, stores.counts) == ({}, {})
+    assert not stores.online
+    assert not any(stores.counts.values())
 
 
 Times = list[tuple[int, str, int | None]]

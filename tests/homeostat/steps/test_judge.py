@@ -56,7 +56,10 @@ def outcomes(champion: float | None, challenger: float, served: str = "1", hours
         time = NOW + i * HOUR / 6
         scores = {"1": champion, "2": challenger - (i % 7) / 200}
         known = {version: score for version, score in scores.items() if score is not None}
-        rows.append(Outcome(f"o{i}", "e", time, time, 1.0, Arm.CHAMPION, served, known.get(served), known))
+        label = float(i % 2)
+        if not label:  # as surely scored as the others
+            known = {version: 1 - score for version, score in known.items()}
+        rows.append(Outcome(f"o{i}", "e", time, time, label, Arm.CHAMPION, served, known.get(served), known))
     return rows
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryRegistry, MemoryTelemetry
 from homeostat.contract.model import Contract
-from homeostat.metric_names import CASE_STATE
+from homeostat.metric_names import CASE_AGE, CASE_STATE
 from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import Action, CanaryVerdict, Case, CaseState, Promotion, derived_id
 from homeostat.steps.promote import OUTCOME_TAG, PromoteStep
@@ -184,3 +184,10 @@ def test_the_cases_state_is_measured(world: World) -> None:
     step.tick(NOW)
     assert world.telemetry.value(CASE_STATE, product="toys", state="canary") == 1
     assert world.telemetry.value(CASE_STATE, product="toys", state="training") == 0
+
+
+def test_the_cases_age_is_measured(world: World) -> None:
+    step = world.step()
+    step.handle([START], NOW)
+    step.tick(NOW + HOUR)
+    assert world.telemetry.value(CASE_AGE, product="toys") == HOUR.total_seconds()

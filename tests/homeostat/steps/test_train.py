@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -190,6 +191,17 @@ def test_an_unreachable_registry_asks_for_another_try(contract: Contract, tmp_pa
 def test_the_study_is_gone_when_the_run_is_noted(contract: Contract, tmp_path: Path) -> None:
     run_of(step_of(contract, tmp_path))
     assert [path.suffix for path in tmp_path.iterdir()] == [".run"]
+
+
+def test_of_many_runs_the_newest_notes_are_kept(contract: Contract, tmp_path: Path) -> None:
+    for i in range(100):
+        note = tmp_path / f"{i}.run"
+        note.write_bytes(b"of another request")
+        os.utime(note, (i, i))
+    run_of(step_of(contract, tmp_path))
+    assert len(list(tmp_path.iterdir())) == 100
+    assert not (tmp_path / "0.run").exists()
+    assert (tmp_path / "1.run").exists()
 
 
 def test_trainings_and_their_cpu_time_are_counted(contract: Contract, tmp_path: Path) -> None:

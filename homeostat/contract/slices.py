@@ -1,0 +1,16 @@
+"""Which slices of the rows a canary looks at."""
+
+from homeostat.contract.document import Document
+from homeostat.contract.model import Contract
+from homeostat.contract.names import suggestion
+
+
+def check_slices(document: Document, contract: Contract) -> None:
+    """Report a slice that is no text feature: each value is looked at by itself, and numbers have too many."""
+    for place, name in enumerate(contract.canary.slices):
+        if name not in contract.categorical:
+            what = "a number" if name in contract.features else "no feature"
+            document.report(
+                ("canary", "slices", place),
+                f"'{name}' is {what}, a text feature is needed - {suggestion(name, contract.categorical)}",
+            )
