@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +19,49 @@ class AlertSettings(BaseModel):
     secret: SecretStr | None = Field(default=None, description="sign what is posted with this key (HMAC-SHA256)")
 
 
+class KafkaSettings(BaseModel):
+    """The event log's brokers, from ``HOMEOSTAT_KAFKA__...``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    brokers: str = Field(min_length=1, description="`HOST:PORT`, or several with commas between")
+    client: Literal["kafka-python", "librdkafka"] = "kafka-python"
+    protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = "PLAINTEXT"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    ca: Path | None = Field(default=None, description="PEM file of who signs the brokers' certificates")
+    certificate: Path | None = Field(default=None, description="PEM file of this client's own certificate")
+    key: Path | None = Field(default=None, description="PEM file of the key to it")
+    lanes: int = Field(default=1, ge=1, description="partitions of each topic: so many processes can share a step")
+    replication: int = Field(default=1, ge=1, description="replicas of each topic that is made; 3 where it matters")
+    timeout_s: float = Field(default=20.0, gt=0, description="how long a call waits for the brokers")
+
+
+class RedisSettings(BaseModel):
+    """The online store's server, from ``HOMEOSTAT_REDIS__...``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: SecretStr = Field(description="`redis://[:PASSWORD@]HOST:PORT[/DB]`, `rediss://` by TLS")
+
+
+class SqlSettings(BaseModel):
+    """The server of cases and ledger, from ``HOMEOSTAT_SQL__...``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: SecretStr = Field(description="as SQLAlchemy takes it: `postgresql+psycopg://USER:PASSWORD@HOST/DB`")
+
+
+class MlflowSettings(BaseModel):
+    """The registry's server, from ``HOMEOSTAT_MLFLOW__...``; who asks is said by MLflow's own variables."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: HttpUrl = Field(description="where MLflow's server is")
+
+
 class Settings(BaseSettings):
     """Where an installation keeps its state, from ``HOMEOSTAT_...`` variables; ``__`` separates parts."""
 
@@ -27,6 +71,16 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         default=None, ge=0, le=65535, description="serve /metrics on loopback; 0 takes a free port"
     )
+    contract: Path | None = Field(default=None, description="the contract of the product that a service works for")
+    host: str = Field(default="127.0.0.1", description="where a service listens")
+    port: int = Field(default=8080, ge=0, le=65535, description="of a service; 0 takes a free one")
+    seed: int = Field(default=7, ge=0, description="of everything a service draws by chance")
+    kafka: KafkaSettings | None = None
+    redis: RedisSettings | None = None
+    sql: SqlSettings | None = None
+    mlflow: MlflowSettings | None = None
+    mlflow_user: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_USERNAME")
+    mlflow_password: SecretStr | None = Field(default=None, validation_alias="MLFLOW_TRACKING_PASSWORD")
     alerts: AlertSettings = AlertSettings()
     token: SecretStr | None = Field(
         default=None, description="a bearer token that the API asks for and `homeostat replay` shows"
@@ -36,6 +90,27 @@ class Settings(BaseSettings):
         pattern=r"^[a-z]+:(read|handled|published|committed)(:[1-9][0-9]*)?$",
         description="a test hook: `step:point[:nth]`, where the process of that step kills itself with kill -9",
     )
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The tokens that the API takes; none where it asks for none."""
+        return frozenset({self.token.get_secret_value()} if self.token else ())
+
+    @property
+    def mlflow_url(self) -> str | None:
+        """Where MLflow's server is, without a slash behind it; None for the embedded one."""
+        return str(self.mlflow.url).rstrip("/") if self.mlflow else None
+
+    @property
+    def mlflow_login(self) -> tuple[str, str] | None:
+        """Who asks MLflow's server, None where it asks nobody who they are."""
+        if self.mlflow_user is None or self.mlflow_password is None:
+            return None
+        return self.mlflow_user, self.mlflow_password.get_secret_value()
+
+    def without_servers(self) -> Self:
+        """Return the same settings with every role on the embedded stack."""
+        return self.model_copy(update=dict.fromkeys(("kafka", "redis", "sql", "mlflow")))
 
 
 def child_environment(run: Path, *, threads: int, more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""Jobs a person or the scheduler runs to an end; `homeostat demo` is the first of them."""
+"""Jobs that a person or a scheduler runs to an end."""

@@ -1,1 +1,1 @@
-"""One folder a process of `homeostat/flow.py`; today the whole loop runs in one, see `homeostat.replay`."""
+"""One folder a process of `homeostat/flow.py`, as a deployment on servers runs them."""

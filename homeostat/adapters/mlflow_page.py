@@ -1,6 +1,7 @@
 """Operators' decisions through MLflow's REST API, as its UI sets tags: without MLflow's import of seconds."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException
@@ -11,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from homeostat.errors import HomeostatError, ModelError, TransientError
 from homeostat.healing.tags import answer_in, asking
-from homeostat.ports import OperatorDecision
+from homeostat.ports import Aliases, OperatorDecision
 
 _TIMEOUT_S = 10.0  # the first request after a start is a slow one
 
@@ -26,10 +27,22 @@ class MlflowPage:
         HomeostatError: The server refuses; the message says what it said.
     """
 
-    def __init__(self, url: str, product: str) -> None:
-        """Take where the server is and the name of the registered model."""
+    def __init__(self, url: str, product: str, login: tuple[str, str] | None = None) -> None:
+        """Take where the server is, the name of the registered model, and who asks where the server wants to know."""
         self._url = f"{url}/api/2.0/mlflow"
         self._product = product
+        self._headers = {"Content-Type": "application/json"}
+        if login is not None:
+            self._headers["Authorization"] = f"Basic {b64encode(':'.join(login).encode()).decode()}"
+
+    def aliases(self) -> Aliases:
+        """Return who serves now; a model that is not there yet has no version."""
+        try:
+            said = self._call("GET", None, "get", {})["registered_model"]
+        except ModelError:
+            return Aliases()
+        pairs = ((entry["alias"], str(entry["version"])) for entry in said.get("aliases", ()))
+        return Aliases(**{alias: version for alias, version in pairs if alias in Aliases.__slots__})
 
     def is_there(self) -> bool:
         """Return whether the server answers and knows the product."""
@@ -60,10 +73,10 @@ class MlflowPage:
         of = {"name": self._product} if version is None else {"name": self._product, "version": version}
         url = f"{self._url}/{'registered-models' if version is None else 'model-versions'}/{what}"
         if method == "GET":
-            request = Request(f"{url}?{urlencode({**of, **fields})}")  # noqa: S310 - our own instance's address
+            request = Request(f"{url}?{urlencode({**of, **fields})}", headers=self._headers)  # noqa: S310 - as set by us
         else:
             body = json.dumps({**of, **fields}).encode()
-            request = Request(url, body, {"Content-Type": "application/json"}, method=method)  # noqa: S310
+            request = Request(url, body, self._headers, method=method)  # noqa: S310
         try:
             with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
                 said: dict[str, Any] = json.loads(answer.read() or b"{}")

@@ -1,5 +1,7 @@
 """One process of an instance as its supervisor sees it: started, watched, stopped."""
 
+import os
+import shutil
 import signal
 import subprocess
 from collections import deque
@@ -12,7 +14,8 @@ MAX_DEATHS = 5
 WITHIN_S = 60.0
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 10.0
-_LOG_BYTES = 10_000_000  # a log beyond is put aside at the next start; one older file is kept
+_LOG_BYTES = 10_000_000  # a longer log begins anew; one older file is kept
+_LOG_LOOK_S = 60.0
 _TAIL_LINES = 20
 
 
@@ -45,6 +48,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._died_at: deque[float] = deque(maxlen=MAX_DEATHS)
         self._start_at = 0.0
+        self._looked_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -60,8 +64,7 @@ class Child:
         """Start the process, its standard input a pipe that closes when this process is no more."""
         log = self.plan.log
         log.parent.mkdir(parents=True, exist_ok=True)
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
+        self._bound_log()
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own modules
                 self.plan.command,
@@ -81,6 +84,8 @@ class Child:
             return None
         code = self._process.poll()
         if code is None:
+            if monotonic() - self._looked_at >= _LOG_LOOK_S:
+                self._bound_log()
             return None
         self._forget()
         now = monotonic()
@@ -115,6 +120,14 @@ class Child:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+    def _bound_log(self) -> None:
+        """Put a long log aside. The process goes on in the same file: it writes at its end, wherever that is now."""
+        self._looked_at = monotonic()
+        log = self.plan.log
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
     def _forget(self) -> None:
         if self._process is not None and self._process.stdin is not None:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from homeostat.bootstrap import instance_clock, process_telemetry
+from homeostat.bootstrap import build_workers, instance_clock, process_telemetry
 from homeostat.errors import TransientError
 from homeostat.ports import Clock
 from homeostat.processes.crash import crash_hook
 from homeostat.processes.instance import CLOCK, Heartbeat, Instance
 from homeostat.processes.life import Life, life
-from homeostat.processes.rounds import Rounds
+from homeostat.processes.rounds import KEPT, Rounds
 from homeostat.processes.stores import open_products
 from homeostat.settings import Settings
 
@@ -34,6 +34,7 @@ class BackOff:
 
     def __init__(self, rounds: Rounds) -> None:
         self.rounds = rounds
+        self.trouble: str | None = None
         self._failures = 0
         self._until = 0.0
 
@@ -46,10 +47,12 @@ class BackOff:
         except TransientError as error:
             wait_s = min(error.retry_after_s * 2**self._failures, _MOST_BACK_OFF_S)
             _log.warning("%s: trying again in %.0f s: %s", self.rounds.product, wait_s, error)
+            self.trouble = str(error)
             self._failures += 1
             self._until = monotonic() + wait_s
             return False
         self._failures = 0
+        self.trouble = None
         return not moved
 
 
@@ -79,7 +82,10 @@ def main(home: Path) -> None:
         telemetry = process_telemetry()
         products = open_products(home, instance, telemetry).values()
         hook = crash_hook(Settings().crash_at)
-        rounds = [Rounds(product, telemetry, instance.seed, promptly=stream, hook=hook) for product in products]
+        workers = [build_workers(one.contract, one.stack, instance.seed, KEPT, hook) for one in products]
+        rounds = [
+            Rounds(one, telemetry, its_own, promptly=stream) for one, its_own in zip(products, workers, strict=True)
+        ]
         now = clock.now()
         for one in rounds:
             one.restore(now)

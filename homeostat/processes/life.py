@@ -37,15 +37,15 @@ class Life:
 
 
 @contextmanager
-def life(home: Path) -> Iterator[Life]:
-    """Give the life of this process, which ends on SIGTERM or when the supervisor is gone.
+def life(home: Path, *, supervised: bool = True) -> Iterator[Life]:
+    """Give the life of this process, which ends on SIGTERM or, where it has one, when the supervisor is gone.
 
     A supervisor that was killed can't tell anybody. But the pipe that is this process's standard input closes
     with it. Meanwhile a shared lock says that somebody still works on the instance, so that the next
     supervisor waits until all of the last one's processes have ended.
     """
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
-    for chatty in ("alembic", "feast"):
+    for chatty in ("alembic", "feast", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # of libraries among themselves
     mine = Life()
@@ -56,6 +56,10 @@ def life(home: Path) -> Iterator[Life]:
         mine.finish()
 
     signal.signal(signal.SIGTERM, lambda _signal, _frame: mine.finish())
+    if not supervised:
+        signal.signal(signal.SIGINT, lambda _signal, _frame: mine.finish())
+        yield mine
+        return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to answer, in its order
     with exclusive(run_folder(home) / _ALIVE, ORPHANED_WAIT_S, shared=True):
         Thread(target=watch, name="supervisor-watch", daemon=True).start()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from homeostat.bootstrap import product_home
-from homeostat.contract.load import load_contract
+from homeostat.contract.load import DIGEST_FILE, contract_digest, load_contract
 from homeostat.contract.model import Contract
 from homeostat.errors import ContractError, HomeostatError
 from homeostat.processes.instance import CONTRACT
@@ -79,15 +79,26 @@ def _parts(value: object) -> Mapping[str, object] | None:
 
 
 def store_contracts(files: Mapping[str, Path], home: Path) -> None:
-    """Keep a copy of each contract in its product's home, where its processes read it."""
+    """Keep a copy of each contract in its product's home, where its processes read it, and its digest.
+
+    The digest is that of a contract which was given: an edit of the copy itself shows by it.
+    """
     for product, file in files.items():
         stored = product_home(home, product) / CONTRACT
         stored.parent.mkdir(parents=True, exist_ok=True)
-        text = file.read_bytes()
-        if not stored.exists() or stored.read_bytes() != text:
-            draft = stored.with_suffix(".draft")
-            draft.write_bytes(text)
-            draft.replace(stored)
+        noted = stored.with_name(DIGEST_FILE)
+        if file.resolve() != stored.resolve() or not noted.exists():
+            digest = contract_digest(load_contract(file))
+            _write(stored, file.read_bytes())
+            _write(noted, f"{digest}\n".encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, and is not touched where it says the same already."""
+    if not path.exists() or path.read_bytes() != content:
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(content)
+        draft.replace(path)
 
 
 def choose_ports(wanted: Sequence[tuple[str, str, int]]) -> list[int]:

@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
-from homeostat.bootstrap import Stack
+from homeostat.bootstrap import Ports
 from homeostat.contract.model import Contract
 from homeostat.contract.spans import log_span
 from homeostat.flow import FLOW, dead_letters, topic_name
@@ -14,9 +14,13 @@ _log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Trims one product's stores every six hours of its clock."""
+    """Trims one product's stores every six hours of its clock.
 
-    def __init__(self, contract: Contract, stack: Stack) -> None:
+    What it leaves alone is bounded otherwise: online rows by the number of entities, as an old one may be asked for
+    any day; notes of trainings and logs of processes by their own limits. Versions and the ledger are for good.
+    """
+
+    def __init__(self, contract: Contract, stack: Ports) -> None:
         """Take what says how long, and what is to be trimmed."""
         self._contract = contract
         self._stack = stack

@@ -1,19 +1,18 @@
-"""One product's work in the keeper: which steps run in a round, and when each is due."""
+"""One product's work in a process that keeps it: which steps run in a round, and when each is due."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.adapters.stream_clock import UNSET
-from homeostat.bootstrap import build_workers
 from homeostat.cost.meter import parts_per_1k
 from homeostat.flow import FLOW, topic_name
 from homeostat.metric_names import COST_PER_1K, PREDICTIONS, STEP_CPU
 from homeostat.processes.retention import Retention
 from homeostat.processes.stores import Product
 from homeostat.tail import Tail
-from homeostat.worker import Hook, no_hook
+from homeostat.worker import Runner
 
 SERVED = ("ingest", "predict")
 TRAINED = ("train",)
@@ -28,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Rounds:
-    """Runs the kept steps of one product.
+    """Runs steps of one product.
 
     Every round moves what streams. The world is looked at on the beats of ``drift.every``; a beat is due when one
     has passed since the last report in the log, so neither a restart nor a clock that leaps looks twice. Between
@@ -37,18 +36,23 @@ class Rounds:
     """
 
     def __init__(
-        self, product: Product, telemetry: PrometheusTelemetry, seed: int, *, promptly: bool, hook: Hook = no_hook
+        self,
+        product: Product,
+        telemetry: PrometheusTelemetry,
+        workers: Mapping[str, Runner],
+        *,
+        promptly: bool = False,
     ) -> None:
-        """Take the product; ``promptly`` leaves nothing for later, as a replay waits for every round."""
+        """Take the product and the workers; ``promptly`` leaves nothing for later, as a replay waits for it."""
         contract = product.contract
         self.product = contract.product
         self._contract = contract
         self._log = product.stack.log
-        self._registry = product.stack.registry
+        self._stack = product.stack
         self._telemetry = telemetry
         self._promptly = promptly
         self._retention = Retention(contract, product.stack)
-        self._workers = build_workers(contract, product.stack, seed, KEPT, hook)
+        self._workers = workers
         self._paced = [row.step for row in FLOW if row.paced and row.step in self._workers]
         self._streaming = [step for step in self._workers if step not in self._paced]
         self._looked_at = Tail(self._log, self.product).last_time("drift_reports")
@@ -76,7 +80,8 @@ class Rounds:
             self._looked_at = now
             self._archived_at = self._prompted_at = monotonic()
             self._show_cost()
-            self._retention.run(now)
+            if "archive" in self._workers:  # the one writer of the offline store
+                self._retention.run(now)
         else:
             moved += self._between_looks(now)
         return moved + self._published() - before
@@ -87,17 +92,20 @@ class Rounds:
         if self._promptly or tick - self._archived_at >= _ARCHIVE_S or self._is_asked():
             moved += self._move(("archive", "decide"), now)
             self._archived_at = monotonic()
-        if self._promptly or tick - self._prompted_at >= _PROMPT_S or self._has_come("judge", "training_runs"):
+        if self._promptly or tick - self._prompted_at >= _PROMPT_S or self._has_trained():
             moved += self._move(_PROMPT, now)
             self._prompted_at = monotonic()
         return moved
 
     def _is_asked(self) -> bool:
         """Return whether an operator has said something that nobody has answered."""
-        return bool(self._registry.decisions())
+        return "decide" in self._workers and bool(self._stack.registry.decisions())
+
+    def _has_trained(self) -> bool:
+        return "judge" in self._workers and self._has_come("judge", "training_runs")
 
     def _move(self, steps: Sequence[str], now: datetime) -> int:
-        return sum(self._workers[step].run_once(now) for step in steps)
+        return sum(self._workers[step].run_once(now) for step in steps if step in self._workers)
 
     def _is_look_due(self, now: datetime) -> bool:
         every = self._contract.drift.every

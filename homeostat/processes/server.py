@@ -15,8 +15,8 @@ from typing import Any
 
 import uvicorn
 
-from homeostat.api import Limits, Served, build_app
-from homeostat.bootstrap import embedded_sight, instance_clock, process_telemetry
+from homeostat.api import Limits, Measured, Served, build_app
+from homeostat.bootstrap import instance_clock, process_telemetry, sight_of
 from homeostat.inspection import Onlooker
 from homeostat.inspection.instance import heartbeats
 from homeostat.inspection.numbers import numbers_in
@@ -40,7 +40,7 @@ class Status:
     def __init__(self, product: Product, now: Callable[[], datetime], metrics: Callable[[], bytes]) -> None:
         """Take the product, its clock, and where its numbers are."""
         self._home = product.home
-        self._onlooker = Onlooker(product.contract, embedded_sight(product.contract, product.home))
+        self._onlooker = Onlooker(product.contract, sight_of(product.contract, product.home))
         self._now = now
         self._metrics = metrics
         self._lock = Lock()
@@ -93,8 +93,9 @@ def main(home: Path) -> int:
             name: Served(fronts[name], Status(product, clock.now, telemetry.render))
             for name, product in products.items()
         }
+        app = build_app(served, desk, telemetry.render, Limits(tokens=Settings().tokens))
         config = uvicorn.Config(
-            build_app(served, desk, telemetry.render, Limits(tokens=_tokens())),
+            Measured(app, {name: product.contract for name, product in products.items()}, telemetry),
             host=instance.host,
             port=instance.port,
             log_level="warning",
@@ -102,11 +103,6 @@ def main(home: Path) -> int:
             timeout_graceful_shutdown=_DRAIN_S,
         )
         return serve(uvicorn.Server(config), fronts, Heartbeat(home, "server", os.getpid()), mine)
-
-
-def _tokens() -> frozenset[str]:
-    token = Settings().token
-    return frozenset({token.get_secret_value()} if token else ())
 
 
 def serve(server: uvicorn.Server, fronts: Mapping[str, Front], heartbeat: Heartbeat, mine: Life) -> int:

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeostat.bootstrap import Stack, embedded_stack, product_home
+from homeostat.bootstrap import Ports, open_stack, product_home
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.ports import Telemetry
 from homeostat.processes.instance import CONTRACT, Instance, exclusive, run_folder
+from homeostat.settings import Settings
 
 _WAIT_S = 120.0  # MLflow makes some 50 tables in a new file
 
@@ -20,7 +21,7 @@ class Product:
     """One product of an instance: its contract and its open stores."""
 
     contract: Contract
-    stack: Stack
+    stack: Ports
     home: Path
 
 
@@ -45,4 +46,4 @@ def open_products(home: Path, instance: Instance, telemetry: Telemetry) -> Mappi
 
 def _opened(home: Path, telemetry: Telemetry) -> Product:
     contract = load_contract(home / CONTRACT)
-    return Product(contract, embedded_stack(contract, home, telemetry), home)
+    return Product(contract, open_stack(contract, home, Settings(), telemetry), home)

@@ -1,39 +1,70 @@
 """Puts a front together from the parts of a product's stack."""
 
-from homeostat.bootstrap import Stack, build_worker
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from homeostat.bootstrap import Ports, build_worker
 from homeostat.contract.model import Contract
 from homeostat.ports import Clock
 from homeostat.serving.answers import Answers, Overheard
 from homeostat.serving.desk import Desk
-from homeostat.serving.front import Front, Limits, Machine
+from homeostat.serving.following import Following
+from homeostat.serving.front import Front, Limits, Machine, Moving
 from homeostat.serving.readiness import Readiness
 from homeostat.steps.ingest import IngestStep
-from homeostat.steps.predict import PredictStep
-from homeostat.worker import Hook, no_hook
+from homeostat.steps.predict import PredictStep, ServedModels
+from homeostat.worker import Hook, Runner, no_hook
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """How a front works beside other processes: it hears by the log what they make of the events sent to it.
+
+    Args:
+        models: Who serves, without asking a registry each time.
+        share: Makes a worker of prediction that stands still while it is another front's turn.
+    """
+
+    models: ServedModels
+    share: Callable[[Callable[[], Runner]], Runner]
 
 
 def build_front(
-    contract: Contract, stack: Stack, clock: Clock, *, limits: Limits | None = None, hook: Hook = no_hook
+    contract: Contract,
+    stack: Ports,
+    clock: Clock,
+    *,
+    limits: Limits | None = None,
+    hook: Hook = no_hook,
+    deployed: Deployed | None = None,
 ) -> Front:
     """Return the front of one product, not yet started.
 
     Args:
         contract: The product.
-        stack: Its stores; the front is the only one to run ingest and predict on them.
+        stack: Its stores; the front is the only one to run its steps on them.
         clock: Of the instance.
         limits: How much is done at once and may wait.
         hook: Where a test puts a crash.
+        deployed: What is different where ingestion, and at times prediction, is the work of other processes.
     """
     limits = limits or Limits()
+    models = deployed.models if deployed else stack.registry
     answers = Answers(contract)
-    ingest = Overheard(IngestStep(contract, stack.online, stack.telemetry), answers.hear)
-    predicting = PredictStep(contract, stack.registry, stack.online, stack.telemetry)
-    predict = Overheard(predicting, answers.hear)
+    predicting = PredictStep(contract, models, stack.online, stack.telemetry)
+    build = partial(build_worker, contract=contract, stack=stack, hook=hook)
+    workers: tuple[Moving, ...]
+    if deployed:
+        predict = deployed.share(partial(build, "predict", predicting))
+        workers = (predict, Following(contract.product, stack.log, answers.hear))
+    else:
+        ingest = Overheard(IngestStep(contract, stack.online, stack.telemetry), answers.hear)
+        workers = (build("ingest", ingest), build("predict", Overheard(predicting, answers.hear)))
     machine = Machine(
         log=stack.log,
-        ingest=build_worker("ingest", ingest, contract, stack, hook),
-        predict=build_worker("predict", predict, contract, stack, hook),
+        workers=workers,
         desk=Desk(contract, stack.log, predicting, answers, stack.telemetry),
-        readiness=Readiness(contract, stack.registry, stack.cases, stack.ledger, stack.log),
+        readiness=Readiness(contract, models, stack.cases, stack.ledger, stack.log),
     )
     return Front(contract, clock, machine, limits)

@@ -16,6 +16,7 @@ from homeostat.serving.work import Answer, Asking
 from homeostat.steps.predict import PredictStep, Query
 
 _PATIENCE_S = 5.0
+_Reply = tuple[Answer, NewMessage | None]
 
 
 class Desk:
@@ -40,7 +41,9 @@ class Desk:
     def answer(self, waiting: Sequence[Asking], now: datetime) -> list[Asking]:
         """Answer everybody whose events were dealt with, and return the others.
 
-        An event stays unread where another process appended to the log by a clock that is ahead of this one.
+        Who asked one question that can't be answered is answered none of them, and none is in the log: only the
+        events of such a request are. An event stays unread where another process appended to the log by a clock
+        that is ahead of this one.
 
         Raises:
             TransientError: The features, the registry or the log don't answer; nobody was answered.
@@ -49,25 +52,30 @@ class Desk:
         done = [pair for pair in found if all(known or isinstance(row, Query) for row, known in _rows(*pair))]
         queries = [row for asking, _ in done for row in asking.asked if isinstance(row, Query)]
         replies = iter(self._replies(queries, now) if queries else ())
-        for asking, answers in done:
-            asking.future.set_result([known or next(replies) for known in answers])
+        answered = [(asking, [(known, None) if known else next(replies) for known in of]) for asking, of in done]
+        self._publish([pairs for _, pairs in answered], now)
+        for asking, pairs in answered:
+            asking.future.set_result([answer for answer, _ in pairs])
         return [asking for asking in waiting if not asking.future.done() and not _given_up(asking)]
 
-    def _replies(self, queries: Sequence[Query], now: datetime) -> list[Answer]:
+    def _replies(self, queries: Sequence[Query], now: datetime) -> list[_Reply]:
+        """Return the answer to each query, with the message that has to be in the log before anybody sees it."""
         started = thread_time()
-        answers: list[Answer] = []
-        messages: list[NewMessage] = []
+        replies: list[_Reply] = []
         for answer in self._step.answer(queries, now):
             try:
-                if isinstance(answer, Prediction):
-                    messages.append(NewMessage(self._topic, *encode(answer)))
-                answers.append(answer)
+                message = NewMessage(self._topic, *encode(answer)) if isinstance(answer, Prediction) else None
+                replies.append((answer, message))
             except InvalidRecordError as error:  # it came with a value that has no place in the log
-                answers.append(error)
+                replies.append((error, None))
+        self._telemetry.count(STEP_CPU, thread_time() - started, product=self._product, step="predict")
+        return replies
+
+    def _publish(self, requests: Sequence[Sequence[_Reply]], now: datetime) -> None:
+        whole = [pairs for pairs in requests if not any(isinstance(answer, InvalidRecordError) for answer, _ in pairs)]
+        messages = [message for pairs in whole for _, message in pairs if message is not None]
         if messages:
             self._log.append(messages, now)
-        self._telemetry.count(STEP_CPU, thread_time() - started, product=self._product, step="predict")
-        return answers
 
 
 def _rows(asking: Asking, answers: Sequence[Answer | None]) -> Iterable[tuple[object, Answer | None]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Thread
 from time import monotonic, perf_counter
+from typing import Protocol
 
 from homeostat.contract.model import Contract
 from homeostat.errors import OverloadedError, TransientError
@@ -17,7 +18,6 @@ from homeostat.serving.desk import Desk
 from homeostat.serving.readiness import Readiness
 from homeostat.serving.work import Answer, Asking, Sending, Waiting, Work
 from homeostat.steps.predict import Query
-from homeostat.worker import Worker
 
 _READINESS_S = 1.0  # between looks at what a cold start waits for
 _MOST_BACK_OFF_S = 5.0
@@ -36,13 +36,22 @@ class Limits:
     idle_s: float = 0.5  # between looks at the log while nobody sends anything
 
 
+class Moving(Protocol):
+    """What moves records on when it is driven: a worker, or what stands beside one."""
+
+    def restore(self, now: datetime) -> None:
+        """Give it its memory back."""
+
+    def run_once(self, now: datetime) -> int:
+        """Handle what has come and return how many messages that was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a front drives: the log, the two workers, and what answers with their results."""
+    """What a front drives: the log, the workers in flow order, and what answers with their results."""
 
     log: EventLog
-    ingest: Worker
-    predict: Worker
+    workers: Sequence[Moving]
     desk: Desk
     readiness: Readiness
 
@@ -50,8 +59,8 @@ class Machine:
 class Front:
     """One product's door: thread-safe, with one thread behind it that does all the work.
 
-    A pass appends what has come to the log in one transaction, which acknowledges events and labels, lets the
-    workers of ingest and predict handle what is new there, and answers. What fails for a while is tried again
+    A pass appends what has come to the log in one call, which acknowledges events and labels, lets the
+    workers handle what is new there, and answers. What fails for a while is tried again
     without loss; whatever else fails ends the front, and what was acknowledged is handled by the next process.
     """
 
@@ -176,15 +185,15 @@ class Front:
         return True
 
     def _restore(self) -> None:
-        self._machine.ingest.restore(self._now)
-        self._machine.predict.restore(self._now)
+        for worker in self._machine.workers:
+            worker.restore(self._now)
 
     def _pass(self) -> None:
         now, machine = self._now, self._machine
         self._store(now)
         machine.desk.expect(self._asked)
-        machine.ingest.run_once(now)
-        machine.predict.run_once(now)
+        for worker in machine.workers:
+            worker.run_once(now)
         self._asked = machine.desk.answer(self._asked, now)
         if self._rows and not self._asked:
             self._waiting.note_pace(self._rows, perf_counter() - self._began_at)

@@ -1,5 +1,6 @@
 """The Optuna study of one search: the same trials under the same seed, also when it was killed half-way."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def run_study(
     """Return the trials of a search, best first.
 
     A trial depends on the seed, its number and the trials completed before it. A study found at ``path``
-    goes on where it was, and comes out as if it had never stopped.
+    goes on where it was, and comes out as if it had never stopped. One process at a time works on it.
 
     Args:
         measure: Gives a recipe its loss.
@@ -72,8 +73,38 @@ def _study(path: Path | None) -> optuna.Study:
     if path is None:
         return optuna.create_study(direction="minimize")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _mend(path)
     storage = JournalStorage(JournalFileBackend(str(path)))
     return optuna.create_study(study_name=path.stem, storage=storage, direction="minimize", load_if_exists=True)
+
+
+def _mend(path: Path) -> None:
+    """Clear away what a process killed in the middle of a write has left: its lock, and half a line.
+
+    Optuna waits 30 s for such a lock, and reads no journal with such a line. A trial that was not told of whole is
+    measured again.
+    """
+    for lock in path.parent.glob(f"{path.name}.lock*"):
+        lock.unlink(missing_ok=True)
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = 0
+    for line in content.splitlines(keepends=True):
+        if not line.endswith(b"\n") or not _is_json(line):
+            break
+        whole += len(line)
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

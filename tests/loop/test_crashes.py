@@ -19,6 +19,8 @@ STREAMING = tuple(product(("ingest", "predict", "join", "detect"), POINTS))
 HEALING = tuple(product(("decide", "train", "judge", "promote"), ("handled", "published")))
 EVERY = timedelta(days=1)
 
+pytestmark = pytest.mark.timeout(1200)
+
 
 class Crash(BaseException):
     """Like kill -9: nothing may catch it."""

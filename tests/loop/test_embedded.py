@@ -20,6 +20,8 @@ from homeostat.replay.recording import Recording
 
 CONTRACT = Path(__file__).with_name("turbines.yaml")
 
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, make_stream: Callable[..., Recording]) -> Path:
@@ -83,6 +85,6 @@ def test_a_folder_without_a_product_is_refused_with_what_to_do(tmp_path: Path) -
 
 def test_the_running_system_serves_its_metrics_on_loopback(home: Path) -> None:
     stack = embedded_stack(load_contract(home / "contract.yaml"), home)
-    with serve_metrics(stack, 0) as port, urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with serve_metrics(stack, 0) as port, urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     assert all(f"# HELP {metric.name.removesuffix('_total')}" in text for metric in METRICS)

@@ -82,7 +82,7 @@ def instance(contract: Contract, stack: Stack, now: datetime = UNSET) -> Iterato
     app = build_app({contract.product: Served(front, dict)}, desk, lambda: b"")
     try:
         with TestClient(app) as http:
-            yield InstanceClient(http, contract.product, patience_s=10), desk
+            yield InstanceClient(http, contract.product, patience_s=DEADLINE_S), desk
     finally:
         front.stop()
 

@@ -26,17 +26,18 @@ class Sent:
 class Evidence:
     """The stores of one product, read from outside."""
 
-    def __init__(self, instance: Path) -> None:
-        self.home = product_home(instance, PRODUCT)
+    def __init__(self, instance: Path, product: str = PRODUCT) -> None:
+        self.product = product
+        self.home = product_home(instance, product)
         self.log = SqliteLog(self.home / "log.db")
 
     def records(self, topic: str) -> list[Record]:
-        name = topic_name(PRODUCT, topic)
+        name = topic_name(self.product, topic)
         return [decode(topic, m.value, m.headers) for m in self.log.read(name, 0, 10**7)]
 
     def unread(self, *but: str) -> dict[str, int]:
         """How much each step has still to read of each topic, where it is anything."""
-        rows = [(row.step, topic_name(PRODUCT, t)) for row in FLOW if row.step not in but for t in row.consumes]
+        rows = [(row.step, topic_name(self.product, t)) for row in FLOW if row.step not in but for t in row.consumes]
         left = {f"{step} {name}": self.log.end(name) - self.log.committed(step, name) for step, name in rows}
         return {what: count for what, count in left.items() if count}
 
@@ -49,7 +50,7 @@ class Evidence:
         """
         tried = tried or acknowledged
         for row in FLOW:
-            assert self.log.end(topic_name(PRODUCT, dead_letters(row.step))) == 0, row.step
+            assert self.log.end(topic_name(self.product, dead_letters(row.step))) == 0, row.step
         rows = {r.event_id: r.entity_id for r in self.records("features") if isinstance(r, FeatureRow)}
         assert acknowledged.events.items() <= rows.items() <= tried.events.items()
         known = {r.event_id: r.value for r in self.records("labels") if isinstance(r, Label)}
@@ -68,5 +69,18 @@ class Evidence:
         assert {o.event_id for o in outcomes} == set(labels)
         assert all(o.label == labels[o.event_id] for o in outcomes)
 
+    def counts(self, acknowledged: Sent) -> list[str]:
+        """Say how much was acknowledged, and how much of it is there: never, once, or again under the same id."""
+        rows = []
+        for what, topic, ids in (
+            ("events", "features", set(acknowledged.events)),
+            ("predictions", "predictions", set(acknowledged.predictions)),
+            ("labels", "labels", set(acknowledged.labels)),
+        ):
+            found = [r.event_id for r in self.records(topic) if isinstance(r, FeatureRow | Prediction | Label)]
+            lost, again = len(ids - set(found)), len(found) - len(set(found))
+            rows.append(f"{what}: {len(ids)} acknowledged, {lost} lost, {again} written again under the same id")
+        return rows
+
     def ledger_entries(self) -> int:
-        return SqlLedger(ledger_uri(self.home), PRODUCT).verify()
+        return SqlLedger(ledger_uri(self.home), self.product).verify()

@@ -108,9 +108,10 @@ def import_all() -> None:
         import_module(f"homeostat.processes.{process}")
     bootstrap, load = import_module("homeostat.bootstrap"), import_module("homeostat.contract.load")
     contract = load.load_contract(CONTRACT)
+    steps = [row.step for row in import_module("homeostat.flow").FLOW]
     with TemporaryDirectory() as folder:
         stack = bootstrap.embedded_stack(contract, Path(folder), bootstrap.process_telemetry())
-        bootstrap.build_workers(contract, stack, 0, [row.step for row in bootstrap.FLOW])
+        bootstrap.build_workers(contract, stack, 0, steps)
 
 
 def serve_orders() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 HOMEOSTAT = str(Path(sys.executable).with_name("homeostat"))
-START_S = 120  # Feast and MLflow in four processes, on a machine that is busy with other tests
+START_S = 240  # Feast and MLflow in four processes, on a machine that is busy with other tests
 
 
 def homeostat(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -53,10 +53,15 @@ class Up:
         words += ["--contract", contract] if contract else []
         with self._screen.open("w") as screen:
             self.process = subprocess.Popen([HOMEOSTAT, *map(str, words)], stdout=screen, stderr=screen)
-        until(self._is_ready, why=self.screen)
+        try:
+            until(self._is_ready, why=self.screen)
+        except BaseException:
+            self.process.kill()  # its children end with it
+            self.process.wait()
+            raise
         self.instance: dict[str, Any] = json.loads((home / "instance.json").read_text())
         self.url = f"http://127.0.0.1:{self.instance['port']}"
-        self.http = httpx.Client(base_url=self.url, timeout=20)
+        self.http = httpx.Client(base_url=self.url, timeout=60)
 
     def screen(self) -> str:
         """What it has written so far."""
@@ -83,7 +88,7 @@ class Up:
         """End it and return its exit code."""
         self.http.close()
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(START_S)
 
     def kill_supervisor(self) -> None:
         """End the supervisor by kill -9 and wait until all of its children have ended by themselves."""
@@ -91,11 +96,12 @@ class Up:
         self.http.close()
         self.process.kill()
         self.process.wait()
-        until(lambda: not any(is_running(pid) for pid in children), 30)
+        until(lambda: not any(is_running(pid) for pid in children))
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, self.screen()
-        return "stop " in self.screen()
+        said = self.screen()
+        return "\nstop " in said and said.endswith("\n")
 
 
 def started(up: Up) -> Iterator[Up]:

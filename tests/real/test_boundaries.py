@@ -33,7 +33,7 @@ BOUNDARIES = ALL if os.environ.get("HOMEOSTAT_CRASHES") else IN_CI
 ROWS = 90
 DAYS = 5  # a first training is asked for on the fourth
 ONCE_A_DAY = "detect"
-DEADLINE_S = 120
+DEADLINE_S = 240
 
 
 def owner(boundary: str) -> str:
@@ -70,7 +70,7 @@ class Play:
             sleep(0.02)
         for pid in self.running.values():
             os.kill(pid, 9)
-            assert self.nursery.wait(pid, 10) == -9
+            assert self.nursery.wait(pid, 60) == -9
         self.running.clear()
 
     def look_after(self, name: str, queue: list[str]) -> None:
@@ -145,7 +145,7 @@ def by_day(boundaries: list[str]) -> list[list[str]]:
     return [looks[i : i + 1] + others[i::DAYS] for i in range(DAYS)]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_crash_at_any_boundary_loses_nothing_and_does_nothing_twice(play: Play) -> None:
     for crashes in by_day(BOUNDARIES):
         play.day(crashes)

@@ -1,25 +1,27 @@
 """`homeostat up` by its command: what a user sees, and what survives kill -9."""
 
 import signal
+import sys
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from os import environ
 from pathlib import Path
-from threading import Event, Thread
 from time import sleep
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from .evidence import PRODUCT, Evidence, Sent
+from .evidence import PRODUCT, Evidence
 from .running import Up, homeostat, started, until
+from .traffic import Traffic, event, label
 
 CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
 CRASHES = int(environ.get("HOMEOSTAT_CRASHES", "6"))
 VICTIMS = ("server", "keeper", "trainer", "supervisor")
 LONGEST_S = 3.0 if CRASHES <= 6 else 12.0  # between two kills
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -27,24 +29,15 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     yield from started(Up(tmp_path_factory.mktemp("up") / "live", contract=CONTRACT))
 
 
-def event(event_id: str, entity: str) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat()
-    return {"event_id": event_id, "event_time": now, "turbine": entity, "maker": "acme", "load": 0.5, "wind": None}
-
-
-def label(event_id: str, *, fails: bool) -> dict[str, Any]:
-    return {"event_id": event_id, "label_time": datetime.now(UTC).isoformat(), "fails": fails}
-
-
 def test_it_says_where_each_thing_is_and_each_is_there(up: Up) -> None:
     places = dict(line.rsplit("  ", 1) for line in up.screen().splitlines()[1:])
     places = {name.strip(): place.strip() for name, place in places.items()}
     assert places["API turbines"] == f"{up.url}/v1/turbines"
-    assert httpx.get(places["docs"]).status_code == 200
-    assert httpx.get(f"{places['API turbines']}/status").json()["product"] == PRODUCT
-    assert "homeostat_step_cpu_seconds_total" in httpx.get(places["metrics"]).text
+    assert httpx.get(places["docs"], timeout=60).status_code == 200
+    assert httpx.get(f"{places['API turbines']}/status", timeout=60).json()["product"] == PRODUCT
+    assert "homeostat_step_cpu_seconds_total" in httpx.get(places["metrics"], timeout=60).text
     assert {path.stem for path in Path(places["logs"]).iterdir()} == {"server", "keeper", "trainer", "mlflow_ui"}
-    until(lambda: is_there(places["MLflow UI"]), 60)
+    until(lambda: is_there(places["MLflow UI"]))
     assert str(up.process.pid) in places["stop"]
 
 
@@ -100,59 +93,6 @@ def test_a_folder_without_a_product_asks_for_a_contract(tmp_path: Path) -> None:
     assert "--contract FILE" in done.stderr
 
 
-class Traffic(Thread):
-    """A producer that sends until it is acknowledged, and goes on."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self.acknowledged, self.tried = Sent(), Sent()
-        self.refused: list[str] = []
-        self._url = f"{url}/v1/{PRODUCT}"
-        self._over = Event()
-
-    def run(self) -> None:
-        turn = 0
-        with httpx.Client(timeout=20) as http:
-            while not self._over.is_set():
-                turn += 1
-                self.send(http, turn)
-
-    def send(self, http: httpx.Client, turn: int) -> None:
-        events = [event(f"e{turn}-{i}", f"t{i}") for i in range(4)]
-        labels = [label(f"e{turn}-{i}", fails=i % 2 == 0) for i in range(4)]
-        rows = [{"event": events[3]}, {"entity": "t0", "event_id": f"q{turn}"}]
-        self.tried.events.update({e["event_id"]: e["turbine"] for e in events})
-        self.tried.labels.update({x["event_id"]: float(x["fails"]) for x in labels})
-        if self.post(http, "events", {"events": events[:3]}):
-            self.acknowledged.events.update({e["event_id"]: e["turbine"] for e in events[:3]})
-        if answer := self.post(http, "predict", {"rows": rows}):
-            self.acknowledged.events[events[3]["event_id"]] = events[3]["turbine"]
-            found = answer.json()["predictions"]
-            self.acknowledged.predictions.update({p["event_id"]: p["prediction_id"] for p in found})
-        if self.post(http, "labels", {"labels": labels}):
-            self.acknowledged.labels.update({x["event_id"]: float(x["fails"]) for x in labels})
-
-    def post(self, http: httpx.Client, what: str, body: dict[str, Any]) -> httpx.Response | None:
-        """Send until it is acknowledged; None when the traffic ends before."""
-        while not self._over.is_set():
-            try:
-                answer = http.post(f"{self._url}/{what}", json=body)
-            except httpx.TransportError:  # the server is just not there
-                sleep(0.1)
-                continue
-            if answer.is_success:
-                return answer
-            if answer.status_code not in {429, 503}:
-                self.refused.append(answer.text)
-                return None
-            sleep(0.1)
-        return None
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join(60)
-
-
 def victims(crashes: int) -> list[str]:
     """Who is killed when: everybody once in each four, in random order, so that nobody dies too often in a minute."""
     rng = np.random.default_rng(7)
@@ -160,8 +100,10 @@ def victims(crashes: int) -> list[str]:
     return [victim for once in rounds for victim in once][:crashes]
 
 
-@pytest.mark.timeout(300 + 60 * CRASHES)
-def test_kills_at_random_moments_under_traffic_lose_nothing_that_was_acknowledged(up: Up) -> None:
+@pytest.mark.timeout(600 + 90 * CRASHES)
+def test_kills_at_random_moments_under_traffic_lose_nothing_that_was_acknowledged(
+    up: Up, capsys: pytest.CaptureFixture[str]
+) -> None:
     home, port = up.home, up.instance["port"]
     traffic = Traffic(up.url)
     traffic.tried.events |= {"one": "t1", "two": "t2"}  # of the tests before
@@ -180,7 +122,7 @@ def test_kills_at_random_moments_under_traffic_lose_nothing_that_was_acknowledge
         until(lambda: len(traffic.acknowledged.labels) > before, why=up.screen)
         traffic.stop()
         evidence = Evidence(home)
-        until(lambda: not evidence.unread("detect"), 60, why=lambda: (evidence.unread(), up.screen()))
+        until(lambda: not evidence.unread("detect"), why=lambda: (evidence.unread(), up.screen()))
         assert up.stop(signal.SIGINT) == 0, up.screen()
     finally:
         traffic.stop()
@@ -188,4 +130,8 @@ def test_kills_at_random_moments_under_traffic_lose_nothing_that_was_acknowledge
             up.kill_supervisor()
     assert not traffic.refused
     evidence.check(traffic.acknowledged, traffic.tried)
-    evidence.ledger_entries()
+    killed = ", ".join(f"{name} {count}" for name, count in Counter(victims(CRASHES)).items())
+    verified = f"ledger: {evidence.ledger_entries()} entries verified"
+    with capsys.disabled():  # a receipt for whoever looks on
+        receipt = ["", f"killed: {killed}", *evidence.counts(traffic.acknowledged), verified, ""]
+        sys.stdout.write("\n".join(receipt))

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,15 @@ def test_nothing_is_printed(root: Path, product: str, capfd: pytest.CaptureFixtu
     registry.load(registry.register(PACKAGE, "r1"))
     registry.set_alias("champion", "1")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_that_opens_it_is_told_of_no_warning_of_mlflow_s(tmp_path: Path) -> None:
+    code = (
+        "import sys, warnings; from pathlib import Path\n"
+        "from homeostat.adapters.mlflow_registry import MlflowRegistry\n"
+        "warnings.simplefilter('always', DeprecationWarning)\n"
+        "MlflowRegistry('sqlite:///' + sys.argv[1] + '/mlflow.db', Path(sys.argv[1]), 'demo')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "SADeprecationWarning" not in done.stderr

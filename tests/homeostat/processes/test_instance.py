@@ -59,7 +59,7 @@ def test_a_lock_is_had_by_one_process_until_it_is_killed(tmp_path: Path) -> None
         with exclusive(lock) as held:
             assert not held
         holder.kill()
-        with exclusive(lock, wait_s=10) as held:
+        with exclusive(lock, wait_s=60) as held:
             assert held
 
 

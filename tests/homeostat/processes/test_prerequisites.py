@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from homeostat.contract.load import load_contract
+from homeostat.contract.load import DIGEST_FILE, contract_digest, load_contract
 from homeostat.errors import ContractError, HomeostatError
 from homeostat.processes.prerequisites import choose_ports, read_contracts, store_contracts
 
@@ -73,6 +73,18 @@ def test_policies_may_change_and_are_kept(home: Path, write: Callable[..., Path]
     files = read_contracts([write("second.yaml", ("trials: 3", "trials: 9"), ("Will a", "Does a"))], home)
     store_contracts(files, home)
     assert load_contract(home / "products" / "turbines" / "contract.yaml").training.trials == 9
+
+
+def test_the_digest_is_that_of_the_contract_which_was_given(home: Path, write: Callable[..., Path]) -> None:
+    stored = home / "products" / "turbines" / "contract.yaml"
+    noted = stored.with_name(DIGEST_FILE)
+    given = noted.read_text()
+    assert given.strip() == contract_digest(load_contract(stored))
+    stored.write_text(stored.read_text().replace("trials: 3", "trials: 4"))
+    store_contracts(read_contracts([], home), home)
+    assert noted.read_text() == given, "an edit of the copy is nothing that was given"
+    store_contracts({"turbines": write("second.yaml", ("trials: 3", "trials: 9"))}, home)
+    assert noted.read_text().strip() == contract_digest(load_contract(stored)) != given.strip()
 
 
 def test_without_a_contract_the_products_of_the_folder_run(home: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.adapters.stream_clock import UNSET
+from homeostat.bootstrap import build_workers
 from homeostat.flow import FLOW, topic_name
 from homeostat.processes.rounds import KEPT, SERVED, TRAINED, Rounds
 from homeostat.processes.stores import Product
@@ -18,7 +19,9 @@ Make = Callable[[], Rounds]
 @pytest.fixture
 def make(product: Product) -> Make:
     def rounds() -> Rounds:
-        made = Rounds(product, PrometheusTelemetry(), 1, promptly=True)
+        made = Rounds(
+            product, PrometheusTelemetry(), build_workers(product.contract, product.stack, 1, KEPT), promptly=True
+        )
         made.restore(START)
         return made
 

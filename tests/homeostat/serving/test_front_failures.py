@@ -146,7 +146,9 @@ def test_what_was_acknowledged_before_a_crash_is_predicted_once_more_alike_after
 ) -> None:
     serve(stack.registry)
     stack = replace(stack, log=SqliteLog(tmp_path / "log.db"))
-    make_front(stack).predict([event(1)]).result(SOON_S)
+    before = make_front(stack)
+    before.predict([event(1)]).result(SOON_S)
+    before.stop()  # else it may handle what the next one shall crash on
     dying = make_front(stack, start=False, hook=once(step, point))
     sent = dying.send([event(2, at=T0 + SECOND), event(3, entity="k2")], [label(1)])
     dying.start()

@@ -62,6 +62,36 @@ def test_a_killed_study_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> No
     assert resumed == study(10)
 
 
+@pytest.mark.parametrize("torn", [b'{"op_code":4,"wor', b"\x00\x00\n", b'{"op_code":4}\xff\n{"op_code":4}\n'])
+def test_a_study_torn_in_the_middle_of_a_write_goes_on_behind_its_last_whole_line(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "one.study"
+    study(6, path)
+    with path.open("ab") as file:
+        file.write(torn)
+    measured: list[Recipe] = []
+
+    def counts(recipe: Recipe) -> float:
+        measured.append(recipe)
+        return loss(recipe)
+
+    assert run_study(counts, FIRST, 9, rounds=80, seed=5, path=path) == study(9)
+    assert len(measured) == 3
+
+
+def test_a_journal_without_one_whole_line_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "one.study"
+    path.write_bytes(b'{"op_')
+    assert study(4, path) == study(4)
+
+
+def test_the_lock_of_a_process_that_is_no_more_holds_nobody_up(tmp_path: Path) -> None:
+    path = tmp_path / "one.study"
+    study(4, path)
+    Path(f"{path}.lock").symlink_to(path)
+    assert study(5, path) == study(5)
+    assert [left.name for left in tmp_path.iterdir()] == ["one.study"]
+
+
 def test_a_recipe_that_cannot_be_fitted_comes_last() -> None:
     def starved(recipe: Recipe) -> float:
         if recipe.resampling.kind == "recent":

@@ -1,0 +1,154 @@
+"""A process of a deployment: the steps that the map gives it, for one product, on the servers in the settings.
+
+Each is watched over HTTP: ``/healthz``, ``/readyz`` and ``/metrics``.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from threading import Thread
+
+import uvicorn
+
+from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
+from homeostat.api import build_watched
+from homeostat.bootstrap import LazyStack, build_workers, instance_clock, process_telemetry, product_home, share
+from homeostat.contract.load import load_contract
+from homeostat.errors import HomeostatError
+from homeostat.flow import FLOW
+from homeostat.ports import Clock
+from homeostat.processes.crash import crash_hook
+from homeostat.processes.instance import Heartbeat
+from homeostat.processes.keeper import BackOff, keep
+from homeostat.processes.life import Life, life
+from homeostat.processes.rounds import Rounds
+from homeostat.processes.stores import Product, alone_at_stores
+from homeostat.settings import Settings
+from homeostat.worker import Hook, Runner
+
+_log = logging.getLogger("homeostat.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a process of a deployment works with."""
+
+    process: str
+    settings: Settings
+    product: Product
+    telemetry: PrometheusTelemetry
+    clock: Clock
+    hook: Hook
+    life: Life
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps of the map that are this process's."""
+        return tuple(row.step for row in FLOW if row.process == self.process)
+
+    def workers(self) -> dict[str, Runner]:
+        """Return the workers of its steps; what several processes offer to run, one of them runs at a time."""
+        contract, stack, settings = self.product.contract, self.product.stack, self.settings
+
+        def make(step: str) -> Runner:
+            return build_workers(contract, stack, settings.seed, (step,), self.hook)[step]
+
+        return {step: share(step, contract, settings, partial(make, step)) for step in self.steps}
+
+    @contextmanager
+    def stores(self) -> Iterator[None]:
+        """Open ports within this block: embedded files are made by one process at a time."""
+        with alone_at_stores(self.settings.home) if self.settings.mlflow is None else nullcontext():
+            yield
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """Where signs of life go."""
+        return Heartbeat(self.settings.home, self.process, os.getpid())
+
+
+def run(process: str, work: Callable[[Service], int]) -> int:
+    """Open the product's stores, do the process's work until SIGTERM, and return the exit code.
+
+    Args:
+        process: Its name in the map.
+        work: Runs until the service's life is over.
+    """
+    settings = Settings()
+    with life(settings.home, supervised=False) as mine:
+        try:
+            return work(_service(process, settings, mine))
+        except HomeostatError as error:
+            _log.error("%s: %s", process, error)
+            return 1
+
+
+def run_rounds(service: Service) -> int:
+    """Run the steps of a process in rounds, watched over HTTP."""
+    name, now = service.product.contract.product, service.clock.now
+    back_off: BackOff | None = None
+
+    def missing() -> str | None:
+        return "starting: folding the log's tail into memory" if back_off is None else back_off.trouble
+
+    with watched(service, missing):
+        with service.stores():
+            rounds = Rounds(service.product, service.telemetry, service.workers())
+        rounds.restore(now())
+        service.life.work()
+        back_off = BackOff(rounds)
+        _log.info("%s: %s for %s", service.process, ", ".join(service.steps), name)
+        keep([back_off], service.clock, service.heartbeat, service.life, promptly=False)
+    return 0
+
+
+@contextmanager
+def watched(service: Service, missing: Callable[[], str | None]) -> Iterator[None]:
+    """Answer ``/healthz``, ``/readyz`` and ``/metrics`` for the length of a ``with`` block.
+
+    Args:
+        service: Whose numbers, and where.
+        missing: Says what the process waits for, None when it works.
+    """
+    app = build_watched({service.product.contract.product: missing}, service.telemetry.render)
+    server = uvicorn.Server(web_config(app, service.settings))
+    thread = Thread(target=server.run, name="watched", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def web_config(app: object, settings: Settings) -> uvicorn.Config:
+    """Return how a process's web application is served."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type] # an ASGI application
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _service(process: str, settings: Settings, mine: Life) -> Service:
+    contract_file = settings.contract
+    if contract_file is None:
+        raise HomeostatError("HOMEOSTAT_CONTRACT is not set: it names the contract's YAML file")
+    contract = load_contract(contract_file)
+    home = product_home(settings.home, contract.product)
+    telemetry = process_telemetry()
+    return Service(
+        process=process,
+        settings=settings,
+        product=Product(contract, LazyStack(contract, home, settings, telemetry), home),
+        telemetry=telemetry,
+        clock=instance_clock(None),
+        hook=crash_hook(settings.crash_at),
+        life=mine,
+    )

@@ -1,0 +1,1 @@
+"""The detector, one process of the map."""

@@ -1,0 +1,1 @@
+"""The healer, one process of the map."""

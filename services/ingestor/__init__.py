@@ -1,0 +1,1 @@
+"""The ingestor, one process of the map."""

@@ -1,0 +1,1 @@
+"""The joiner, one process of the map."""

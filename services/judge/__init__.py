@@ -1,0 +1,1 @@
+"""The judge, one process of the map."""

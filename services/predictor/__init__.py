@@ -1,0 +1,1 @@
+"""The predictor, one process of the map."""

@@ -1,0 +1,41 @@
+"""The predictor: answers over HTTP, features from the online store, each prediction in the log.
+
+``python -m services.predictor``, told by ``HOMEOSTAT_...`` variables what to work on. It serves the models last known
+while the registry is away.
+"""
+
+import sys
+from functools import partial
+
+import uvicorn
+
+from homeostat.api import Limits, Measured, Served, build_app
+from homeostat.bootstrap import followed_registry, share
+from homeostat.ports import ModelRegistry
+from homeostat.processes.clock_desk import ClockDesk
+from homeostat.processes.server import Status, serve
+from homeostat.processes.service import Service, run, web_config
+from homeostat.serving import Deployed, build_front
+
+
+def predict(service: Service) -> int:
+    """Serve the API of the product."""
+    product, telemetry = service.product, service.telemetry
+    contract, stack = product.contract, product.stack
+
+    def registry() -> ModelRegistry:
+        with service.stores():
+            return stack.registry
+
+    models = followed_registry(registry, product.home / "served")
+    deployed = Deployed(models, partial(share, "predict", contract, service.settings))
+    front = build_front(contract, stack, service.clock, hook=service.hook, deployed=deployed)
+    desk = ClockDesk(service.settings.home, "system", [front], [stack.log])
+    served = {contract.product: Served(front, Status(product, service.clock.now, telemetry.render))}
+    app = build_app(served, desk, telemetry.render, Limits(tokens=service.settings.tokens))
+    server = uvicorn.Server(web_config(Measured(app, {contract.product: contract}, telemetry), service.settings))
+    return serve(server, {contract.product: front}, service.heartbeat, service.life)
+
+
+if __name__ == "__main__":
+    sys.exit(run("predictor", predict))

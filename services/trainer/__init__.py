@@ -1,0 +1,1 @@
+"""The trainer, one process of the map."""

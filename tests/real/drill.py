@@ -1,0 +1,210 @@
+"""A drill: real servers, all processes, traffic with bad records in it, and kills; then everything is counted."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+
+import httpx
+import numpy as np
+import polars as pl
+
+from deploy.servers import Kafka, Mlflow, Postgres, Redis, Server
+from homeostat.adapters.feast_features import FeastOfflineFeatures
+from homeostat.contract.load import load_contract
+from homeostat.errors import InvalidRecordError, TransientError
+from homeostat.flow import topic_name
+from homeostat.ports import EventLog, NewMessage
+
+from .evidence import PRODUCT
+from .traffic import event, label
+
+CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
+HISTORY_ROWS, HISTORY_DAYS = 1_600, 8
+_HOUR = timedelta(hours=1)
+
+
+class Fleet:
+    """The servers of a deployment, each with its data on this disk."""
+
+    def __init__(self, folder: Path) -> None:
+        postgres = Postgres(folder / "postgres")
+        self.kafka = Kafka(folder / "kafka")
+        self.redis = Redis(folder / "redis")
+        self.mlflow = Mlflow(folder / "mlflow", postgres)
+        self.all: dict[str, Server] = {
+            "kafka": self.kafka,
+            "redis": self.redis,
+            "postgres": postgres,
+            "mlflow": self.mlflow,
+        }
+        self._postgres = postgres
+
+    def start(self) -> None:
+        """Start them, in an order in which none waits for another."""
+        for server in self.all.values():
+            server.start()
+
+    def stop(self) -> None:
+        """Stop them, the ones that need others first."""
+        for server in reversed(self.all.values()):
+            server.stop()
+
+    def restart(self, name: str) -> None:
+        """Kill a server as a power cut would, and start it again on its port and data."""
+        self.all[name].kill()
+        self.all[name].start()
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which processes find them."""
+        return {
+            "HOMEOSTAT_KAFKA__BROKERS": self.kafka.brokers,
+            "HOMEOSTAT_REDIS__URL": self.redis.url,
+            "HOMEOSTAT_SQL__URL": self._postgres.url(),
+            "HOMEOSTAT_MLFLOW__URL": self.mlflow.url,
+            "MLFLOW_TRACKING_USERNAME": self.mlflow.username,
+            "MLFLOW_TRACKING_PASSWORD": self.mlflow.password,
+        }
+
+
+class Probe(Thread):
+    """Asks for a prediction ten times a second, and counts the answers."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.answered = self.failed = 0
+        self.seconds: list[float] = []
+        self._url = f"{url}/v1/{PRODUCT}/predict"
+        self._over = Event()
+
+    def run(self) -> None:
+        with httpx.Client(timeout=10) as http:
+            while not self._over.wait(0.1):
+                began = monotonic()
+                if self._asked(http):
+                    self.answered += 1
+                    self.seconds.append(monotonic() - began)
+                else:
+                    self.failed += 1
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join(60)
+
+    @property
+    def share(self) -> float:
+        """The share of questions that a model answered."""
+        return self.answered / max(1, self.answered + self.failed)
+
+    def _asked(self, http: httpx.Client) -> bool:
+        try:
+            answer = http.post(self._url, json={"rows": [{"entity": "t0"}]})
+        except httpx.TransportError:
+            return False
+        return answer.is_success and answer.json()["predictions"][0]["score"] is not None
+
+
+@dataclass
+class Rough:
+    """What the rough producer sent, by what has to become of it."""
+
+    good: dict[str, str] = field(default_factory=dict)  # entity by event id
+    labels: dict[str, float] = field(default_factory=dict)
+    bad: set[bytes] = field(default_factory=set)
+    refused: int = 0  # by the broker or the client, at once
+    doubled: int = 0
+    late: int = 0
+
+
+class RoughProducer(Thread):
+    """Writes to the raw topics as a careless producer does: half records, late, doubled, from the future, too large."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(daemon=True)
+        self.sent = Rough()
+        self._log = log
+        self._over = Event()
+        self._events, self._labels = (topic_name(PRODUCT, topic) for topic in ("raw_events", "raw_labels"))
+
+    def run(self) -> None:
+        turn = 0
+        while not self._over.wait(0.2):
+            turn += 1
+            self._send(turn)
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join(90)
+
+    def _send(self, turn: int) -> None:
+        now = datetime.now(UTC)
+        late = event(f"late{turn}", f"r{turn % 5}") | {"event_time": (now - _HOUR).isoformat()}
+        good = event(f"good{turn}", f"r{turn % 5}")
+        future = event(f"future{turn}", "r1") | {"event_time": (now + 48 * _HOUR).isoformat()}
+        bad = [b'{"event_id": "half%d"' % turn, b"\xff\xfe %d" % turn, json.dumps(future).encode()]
+        values = [json.dumps(row).encode() for row in (good, late, good)]
+        if not self._appended(self._events, [*values, *bad]):
+            return
+        self.sent.doubled += 1
+        self.sent.late += 1
+        self.sent.bad.update(bad)
+        self.sent.good.update({row["event_id"]: row["turbine"] for row in (good, late)})
+        known = [label(row["event_id"], fails=turn % 2 == 0) for row in (good, late)]
+        if self._appended(self._labels, [json.dumps(row).encode() for row in known]):
+            self.sent.labels.update({row["event_id"]: float(row["fails"]) for row in known})
+        self._send_too_large()
+
+    def _send_too_large(self) -> None:
+        try:
+            self._log.append([NewMessage(self._events, b"x" * (20 << 20))], datetime.now(UTC))
+        except InvalidRecordError:
+            self.sent.refused += 1
+
+    def _appended(self, topic: str, values: Iterable[bytes]) -> bool:
+        """Send until it is acknowledged, as any producer has to; False when the drill ends before."""
+        messages = [NewMessage(topic, value) for value in values]
+        while not self._over.is_set():
+            try:
+                self._log.append(messages, datetime.now(UTC))
+            except TransientError:
+                sleep(0.2)
+            else:
+                return True
+        return False
+
+
+def write_history(path: Path, seed: int = 5) -> Path:
+    """Write some days of turbines that end yesterday, for a first champion."""
+    rng = np.random.default_rng(seed)
+    start = datetime.now(UTC) - timedelta(days=HISTORY_DAYS + 2)
+    load = rng.normal(0, 1, HISTORY_ROWS)
+    days = np.sort(rng.uniform(0, HISTORY_DAYS, HISTORY_ROWS))
+    pl.DataFrame(
+        {
+            "turbine": [f"t{i % 40}" for i in range(HISTORY_ROWS)],
+            "maker": rng.choice(["acme", "bolt"], HISTORY_ROWS),
+            "load": load.round(3),
+            "wind": rng.normal(0, 1, HISTORY_ROWS).round(3),
+            "event_time": [(start + timedelta(days=day)).isoformat() for day in days],
+            "fails": np.where(rng.uniform(size=HISTORY_ROWS) < 1 / (1 + np.exp(-1.5 * load)), "yes", "no"),
+        }
+    ).write_csv(path)
+    return path
+
+
+def archived(home: Path) -> pl.DataFrame:
+    """Return what a training would read: labelled events, each with its features."""
+    store = FeastOfflineFeatures(load_contract(CONTRACT), home / "feast")
+    return store.training_frame(datetime.now(UTC) + _HOUR)
+
+
+def table(rows: dict[str, object]) -> str:
+    """Return lines of a table of what was counted."""
+    width = max(map(len, rows))
+    return "\n".join(
+        f"{name:<{width}}  {value:,}" if isinstance(value, int) else f"{name:<{width}}  {value}"
+        for name, value in rows.items()
+    )
