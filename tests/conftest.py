@@ -90,7 +90,10 @@ def prometheus(shared_server: Callable[[str], Prometheus]) -> Prometheus:
 def own_server(shared_server: Callable[[str], Server]) -> Iterator[Callable[[str], Any]]:
     """Start a server of a name for one test alone, which may stop, kill and restart it."""
     made: dict[str, Server] = {}
-    with ExitStack() as running, tempfile.TemporaryDirectory(prefix="homeostat-server-") as kept:
+    with (
+        tempfile.TemporaryDirectory(prefix="homeostat-server-", ignore_cleanup_errors=True) as kept,
+        ExitStack() as running,
+    ):
         folder = Path(kept)
         folder.chmod(0o755)  # PostgreSQL runs as another user
 

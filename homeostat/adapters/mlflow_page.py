@@ -14,6 +14,7 @@ from homeostat.errors import HomeostatError, ModelError, TransientError
 from homeostat.healing.tags import answer_in, asking
 from homeostat.ports import Aliases, OperatorDecision
 
+_TOO_MANY, _BROKEN = 429, 500  # statuses that pass
 _TIMEOUT_S = 10.0  # the first request after a start is a slow one
 
 
@@ -82,6 +83,8 @@ class MlflowPage:
                 said: dict[str, Any] = json.loads(answer.read() or b"{}")
         except HTTPError as error:
             told = error.read().decode(errors="replace")[:500]
+            if error.code == _TOO_MANY or error.code >= _BROKEN:
+                raise TransientError(f"MLflow at {self._url} can't answer now: {error.code} {told}") from error
             kind = ModelError if "RESOURCE_DOES_NOT_EXIST" in told else HomeostatError
             raise kind(f"MLflow at {self._url} refuses {what} of {of}: {told}") from error
         except (URLError, OSError, HTTPException, ValueError) as error:

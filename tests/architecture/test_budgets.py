@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [p for top in ("homeostat", "services", "pipelines", "feature_store") for p in (ROOT / top).rglob("*.py")]
-EVERYTHING = [*SOURCES, *(ROOT / "tests").rglob("*.py")]
+EVERYTHING = [*SOURCES, *(p for top in ("tests", "deploy", "dashboards") for p in (ROOT / top).rglob("*.py"))]
 
 
 def functions() -> list[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:

@@ -42,6 +42,7 @@ _FINAL: Final = {
     KafkaError._NOT_IMPLEMENTED,
     KafkaError._UNSUPPORTED_FEATURE,
 }
+_STALE: Final = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH}
 _TIME_IS_UP: Final = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._MSG_TIMED_OUT}
 _EDGES: Final[Mapping[int, Callable[[], OffsetSpec]]] = {EARLIEST: OffsetSpec.earliest, LATEST: OffsetSpec.latest}
 
@@ -253,11 +254,11 @@ class LibrdkafkaClient:
             if client is not None:
                 client.poll(0)  # tells `_hear` what it has heard
         code, text = error.code(), error.str()
-        if code in _TIME_IS_UP:
-            with self._lock:  # one that has seen a group's coordinator restart would wait for it for ever
+        if code in _TIME_IS_UP | _STALE:
+            with self._lock:  # one that has seen a leader or a coordinator restart may never look for it again
                 self._made.pop(AdminClient, None)
-            if self._heard is not None:
-                code, text, self._heard = self._heard.code(), f"{text}: {self._heard.str()}", None
+        if code in _TIME_IS_UP and self._heard is not None:
+            code, text, self._heard = self._heard.code(), f"{text}: {self._heard.str()}", None
         if code == KafkaError._SSL or "SSL" in text:
             return insecure(self._cluster, text)
         if code == KafkaError._AUTHENTICATION:
