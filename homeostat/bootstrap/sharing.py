@@ -1,14 +1,21 @@
 """A step that several processes offer to run: by Kafka one of them does, and another takes over when it goes."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from socket import gethostname
-from typing import Protocol
+from threading import Event, Lock, Thread
+from typing import Final, Protocol
 
 from homeostat.contract.model import Contract
+from homeostat.errors import HomeostatError
 from homeostat.flow import FLOW, Row, topic_name
 from homeostat.settings import Settings
 from homeostat.worker import Runner
+
+_FOLLOW_S: Final = 0.5  # one look at whose turn it is
+
+_log = logging.getLogger(__name__)
 
 
 class Membership(Protocol):
@@ -21,7 +28,8 @@ class Membership(Protocol):
 class SharedWorker:
     """A worker while it is this process's turn, and nothing to do otherwise.
 
-    Each turn begins with a worker made anew: what the other one committed is where this one goes on.
+    Each turn begins with a worker made anew: what the other one committed is where this one goes on. A thread takes
+    part in the handing out, so that nobody who asks for a score waits for it; a turn never ends within a batch.
     """
 
     def __init__(self, row: Row, make: Callable[[], Runner]) -> None:
@@ -29,13 +37,13 @@ class SharedWorker:
         self.row = row
         self._make = make
         self._worker: Runner | None = None
-        self._membership: Membership | None = None
+        self._is_turn = False
+        self._batch = Lock()
         self._done = (0.0, 0.0, 0)  # by workers of earlier turns: wall and CPU seconds, messages
-        self._now: datetime | None = None
 
     def join(self, membership: Membership) -> None:
-        """Take part from the next call on."""
-        self._membership = membership
+        """Take part from now on."""
+        Thread(target=self._follow, args=(membership,), name=f"turns-{self.row.step}", daemon=True).start()
 
     @property
     def wall_s(self) -> float:
@@ -54,26 +62,36 @@ class SharedWorker:
 
     def gain(self, _: int) -> None:
         """Begin a turn."""
-        worker = self._make()
-        if self._now is not None:
-            worker.restore(self._now)
-        self._worker = worker
+        self._is_turn = True
 
     def lose(self, _: int) -> None:
-        """End a turn; a batch is never cut, for both are done by the same thread."""
-        self._done = (self.wall_s, self.cpu_s, self.published)
-        self._worker = None
+        """End a turn, after the batch in hand."""
+        with self._batch:
+            self._done = (self.wall_s, self.cpu_s, self.published)
+            self._is_turn, self._worker = False, None
 
     def restore(self, now: datetime) -> None:
         """Need no memory before a turn."""
-        self._now = now
 
     def run_once(self, now: datetime) -> int:
-        """Take part, and handle what has come if it is this process's turn."""
-        self._now = now
-        if self._membership is not None:
-            self._membership.follow()
-        return self._worker.run_once(now) if self._worker else 0
+        """Handle what has come if it is this process's turn."""
+        with self._batch:
+            if not self._is_turn:
+                return 0
+            if self._worker is None:
+                worker = self._make()
+                worker.restore(now)
+                self._worker = worker
+            return self._worker.run_once(now)
+
+    def _follow(self, membership: Membership) -> None:
+        pause = Event()  # never set
+        while True:
+            try:
+                membership.follow(_FOLLOW_S)
+            except HomeostatError as error:
+                _log.warning("%s: whose turn it is can't be asked now: %s", self.row.step, error)
+                pause.wait(_FOLLOW_S)
 
 
 def share(step: str, contract: Contract, settings: Settings, make: Callable[[], Runner]) -> Runner:
