@@ -17,7 +17,7 @@ servers: $(READY) ## Kafka, Redis, PostgreSQL, MLflow, Alertmanager and Promethe
 	$(BIN)/python -m deploy.servers $(ARGS)
 
 test: $(READY) ## every test; servers found are used, missing ones are skipped by name
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not drill" $(ARGS)
 
 check: $(READY) ## style, types, layering
 	$(BIN)/ruff check .
@@ -38,7 +38,7 @@ prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share he
 	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)
 
 drill: $(READY) ## real servers, every process killed in turn under traffic; prints what was counted
-	HOMEOSTAT_KILLS=60 $(BIN)/python -m pytest -n 0 -s $(ARGS) tests/real/test_drill.py
+	HOMEOSTAT_KILLS=60 $(BIN)/python -m pytest -n 0 -s -m drill $(ARGS) tests/real/test_drill.py
 
 lock: $(READY) ## write requirements.lock, and the image's, anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \

@@ -1,4 +1,4 @@
-"""The drill in its short form; `make drill` runs the long one and prints what was counted."""
+"""The drill: `make drill` runs it and prints what was counted."""
 
 import subprocess
 from collections.abc import Iterator
@@ -92,6 +92,7 @@ def ground(folder: Path) -> Iterator[Ground]:
         fleet.stop()
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(900 + 30 * KILLS)
 def test_kills_of_processes_and_servers_under_rough_traffic_lose_nothing(ground: Ground) -> None:
     deployment = ground.deployment
