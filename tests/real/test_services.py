@@ -37,6 +37,7 @@ def test_each_process_shows_its_health_and_its_numbers(deployed: Deployment) -> 
         assert "homeostat_" in httpx.get(f"http://127.0.0.1:{port}/metrics").text, name
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(600)
 def test_a_kill_of_each_process_under_traffic_loses_nothing_that_was_acknowledged(deployed: Deployment) -> None:
     traffic = Traffic(deployed.url)
