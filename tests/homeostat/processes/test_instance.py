@@ -12,12 +12,12 @@ from homeostat.processes.instance import Heartbeat, Instance, exclusive, run_fol
 
 INSTANCE = Instance("127.0.0.1", 8000, 5000, "stream", 7, ("parcels", "turbines"), 42, "2030-01-01T00:00:00+00:00")
 HOLD = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from homeostat.processes.instance import exclusive
 with exclusive(Path(sys.argv[1])) as held:
     print(held, flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

@@ -13,7 +13,7 @@ from homeostat.processes.child import MAX_DEATHS, Child, Plan
 from homeostat.processes.supervisor import Interrupts, Supervisor
 
 PATIENT = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); sys.stdin.read()"
-DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+DEAF = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause()"
 SICK = "print('the disk is full', flush=True); raise SystemExit(3)"
 DEADLINE_S = 60
 
@@ -109,7 +109,7 @@ def test_a_child_that_dies_before_anything_serves_is_given_up_sooner(make: Calla
 
 def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     code = f"""
-import os, sys, time
+import os, signal, sys
 from pathlib import Path
 from homeostat.processes.child import Child, Plan
 for name in "ab":
@@ -117,7 +117,7 @@ for name in "ab":
     child.start()
     globals()[name] = child
     print(child.pid, flush=True)
-time.sleep(60)
+signal.pause()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
