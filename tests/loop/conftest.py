@@ -10,13 +10,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry, MemoryTelemetry
-from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
 from homeostat.bootstrap import Stack
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
 from homeostat.replay.live import LiveView
 from homeostat.replay.recording import Recording, encode
+from tests.stacks import memory_stack
 
 START = datetime(2030, 1, 7, tzinfo=UTC)
 CONTRACT = Path(__file__).with_name("turbines.yaml")
@@ -32,16 +31,7 @@ def make_stack(contract: Contract, tmp_path: Path) -> Callable[[str], Stack]:
     def make(name: str) -> Stack:
         workdir = tmp_path / name
         workdir.mkdir()
-        return Stack(
-            log=MemoryLog(),
-            online=MemoryOnlineFeatures(),
-            offline=MemoryOfflineFeatures(contract),
-            registry=MemoryRegistry(),
-            cases=MemoryCases(),
-            ledger=MemoryLedger(),
-            telemetry=MemoryTelemetry(),
-            workdir=workdir,
-        )
+        return memory_stack(contract, workdir)
 
     return make
 

@@ -19,8 +19,6 @@ from time import process_time
 import numpy as np
 import polars as pl
 
-from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry, MemoryTelemetry
-from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
 from homeostat.bootstrap import Stack, build_loop, replay_pace
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
@@ -32,6 +30,7 @@ from homeostat.records import Action, Promotion, RetrainRequest, TrainingRun, Tr
 from homeostat.tail import Tail
 from homeostat.training.models import TabularModel, load_model
 from homeostat.training.recipe import Recipe, fit
+from tests.stacks import memory_stack
 
 BATCH = timedelta(hours=6)  # of virtual time: how long an answer may wait, well below the shortest label delay
 JUDGED = timedelta(days=7)
@@ -79,20 +78,6 @@ class Run:
     def healed(self) -> bool:
         """Whether the loop brought the excess down."""
         return self.left < HEALED_BELOW
-
-
-def memory_stack(contract: Contract, workdir: Path) -> Stack:
-    """Return every port in memory."""
-    return Stack(
-        log=MemoryLog(),
-        online=MemoryOnlineFeatures(),
-        offline=MemoryOfflineFeatures(contract),
-        registry=MemoryRegistry(),
-        cases=MemoryCases(),
-        ledger=MemoryLedger(),
-        telemetry=MemoryTelemetry(),
-        workdir=workdir,
-    )
 
 
 def play(contract: Contract, stream: Stream, stack: Stack, seed: int) -> Tail:

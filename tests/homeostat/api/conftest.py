@@ -13,16 +13,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry, MemoryTelemetry
-from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
+from homeostat.adapters.memory import MemoryLog
 from homeostat.api import Limits, Served, build_app
-from homeostat.bootstrap import Stack
 from homeostat.contract.model import Contract
 from homeostat.errors import HomeostatError
 from homeostat.records import Arm, Prediction
 from homeostat.serving import Front, build_front
 from homeostat.serving import Limits as FrontLimits
 from homeostat.steps.predict import Query
+from tests.stacks import memory_stack
 
 NOW = datetime(2030, 1, 7, 12, tzinfo=UTC)
 CONTRACT = Contract.model_validate(
@@ -188,16 +187,7 @@ def make_front(tmp_path: Path) -> Iterator[Callable[..., Front]]:
     made: list[Front] = []
 
     def make(log: MemoryLog, clock: Clock) -> Front:
-        stack = Stack(
-            log=log,
-            online=MemoryOnlineFeatures(),
-            offline=MemoryOfflineFeatures(CONTRACT),
-            registry=MemoryRegistry(),
-            cases=MemoryCases(),
-            ledger=MemoryLedger(),
-            telemetry=MemoryTelemetry(),
-            workdir=tmp_path,
-        )
+        stack = memory_stack(CONTRACT, tmp_path, log)
         front = build_front(CONTRACT, stack, clock, limits=FrontLimits(idle_s=0.01))
         made.append(front)
         front.start()

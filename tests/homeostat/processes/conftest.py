@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry, MemoryTelemetry
-from homeostat.adapters.memory_alerts import MemoryAlerts
-from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
-from homeostat.bootstrap import Stack, build_workers
+from homeostat.bootstrap import build_workers
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
 from homeostat.flow import topic_name
 from homeostat.ports import NewMessage
 from homeostat.processes.stores import Product
+from tests.stacks import memory_stack
 
 START = datetime(2030, 1, 7, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,17 +28,7 @@ def contract() -> Contract:
 
 @pytest.fixture
 def product(contract: Contract, tmp_path: Path) -> Product:
-    stack = Stack(
-        log=MemoryLog(),
-        online=MemoryOnlineFeatures(),
-        offline=MemoryOfflineFeatures(contract),
-        registry=MemoryRegistry(),
-        cases=MemoryCases(),
-        ledger=MemoryLedger(),
-        alerts=MemoryAlerts(),
-        telemetry=MemoryTelemetry(),
-        workdir=tmp_path,
-    )
+    stack = memory_stack(contract, tmp_path)
     return Product(contract, stack, tmp_path)
 
 

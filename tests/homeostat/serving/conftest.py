@@ -11,13 +11,7 @@ import pytest
 
 from homeostat.adapters.memory import (
     ManualClock,
-    MemoryCases,
-    MemoryLedger,
-    MemoryLog,
-    MemoryRegistry,
-    MemoryTelemetry,
 )
-from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
 from homeostat.bootstrap import Stack
 from homeostat.contract.model import Contract
 from homeostat.ports import ModelPackage, ModelRegistry
@@ -25,6 +19,7 @@ from homeostat.serving import Front, Limits, build_front
 from homeostat.training.models import dump_model
 from homeostat.training.recipe import Recipe, fit
 from homeostat.worker import Hook, no_hook
+from tests.stacks import memory_stack
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
 CONTRACT = Contract.model_validate_json(
@@ -74,16 +69,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
-    return Stack(
-        log=MemoryLog(),
-        online=MemoryOnlineFeatures(),
-        offline=MemoryOfflineFeatures(CONTRACT),
-        registry=MemoryRegistry(),
-        cases=MemoryCases(),
-        ledger=MemoryLedger(),
-        telemetry=MemoryTelemetry(),
-        workdir=tmp_path,
-    )
+    return memory_stack(CONTRACT, tmp_path)
 
 
 @pytest.fixture

@@ -4,27 +4,17 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from homeostat.adapters.memory import ManualClock, MemoryCases, MemoryLedger, MemoryRegistry, MemoryTelemetry
-from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
+from homeostat.adapters.memory import ManualClock
 from homeostat.adapters.sqlite_log import SqliteLog
-from homeostat.bootstrap import Stack
 from homeostat.serving import build_front
 from tests.homeostat.serving.conftest import CONTRACT, T0, event
+from tests.stacks import memory_stack
 
 
 def main() -> None:
     """Send for ever."""
     path = Path(sys.argv[1])
-    stack = Stack(
-        log=SqliteLog(path),
-        online=MemoryOnlineFeatures(),
-        offline=MemoryOfflineFeatures(CONTRACT),
-        registry=MemoryRegistry(),
-        cases=MemoryCases(),
-        ledger=MemoryLedger(),
-        telemetry=MemoryTelemetry(),
-        workdir=path.parent,
-    )
+    stack = memory_stack(CONTRACT, path.parent, SqliteLog(path))
     front = build_front(CONTRACT, stack, ManualClock(T0))
     front.start()
     for number in count():
