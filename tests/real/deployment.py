@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,9 +10,9 @@ from threading import Event, RLock, Thread
 
 import httpx
 
+from deploy.servers import free_port
 from homeostat.flow import FLOW
 
-from .evidence import PRODUCT
 from .running import until
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +27,7 @@ class Deployment:
     def __init__(self, home: Path, contract: Path, servers: Mapping[str, str] | None = None) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        self.ports = dict(zip(PROCESSES, free_ports(len(PROCESSES)), strict=True))
+        self.ports = {name: free_port() for name in PROCESSES}
         self.url = f"http://127.0.0.1:{self.ports['predictor']}"
         self._environment = {
             **os.environ,
@@ -99,18 +98,3 @@ class Deployment:
                     if process.poll() is not None:
                         self.deaths[name] += 1
                         self._running[name] = self._start(name)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-__all__ = ["PROCESSES", "PRODUCT", "SERVING", "Deployment"]

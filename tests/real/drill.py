@@ -12,7 +12,6 @@ import httpx
 import numpy as np
 import polars as pl
 
-from deploy.servers import Kafka, Mlflow, Postgres, Redis, Server
 from homeostat.adapters.feast_features import FeastOfflineFeatures
 from homeostat.contract.load import load_contract
 from homeostat.errors import InvalidRecordError, TransientError
@@ -25,49 +24,6 @@ from .traffic import event, label
 CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
 HISTORY_ROWS, HISTORY_DAYS = 1_600, 8
 _HOUR = timedelta(hours=1)
-
-
-class Fleet:
-    """The servers of a deployment, each with its data on this disk."""
-
-    def __init__(self, folder: Path) -> None:
-        postgres = Postgres(folder / "postgres")
-        self.kafka = Kafka(folder / "kafka")
-        self.redis = Redis(folder / "redis")
-        self.mlflow = Mlflow(folder / "mlflow", postgres)
-        self.all: dict[str, Server] = {
-            "kafka": self.kafka,
-            "redis": self.redis,
-            "postgres": postgres,
-            "mlflow": self.mlflow,
-        }
-        self._postgres = postgres
-
-    def start(self) -> None:
-        """Start them, in an order in which none waits for another."""
-        for server in self.all.values():
-            server.start()
-
-    def stop(self) -> None:
-        """Stop them, the ones that need others first."""
-        for server in reversed(self.all.values()):
-            server.stop()
-
-    def restart(self, name: str) -> None:
-        """Kill a server as a power cut would, and start it again on its port and data."""
-        self.all[name].kill()
-        self.all[name].start()
-
-    def environment(self) -> dict[str, str]:
-        """Return the variables by which processes find them."""
-        return {
-            "HOMEOSTAT_KAFKA__BROKERS": self.kafka.brokers,
-            "HOMEOSTAT_REDIS__URL": self.redis.url,
-            "HOMEOSTAT_SQL__URL": self._postgres.url(),
-            "HOMEOSTAT_MLFLOW__URL": self.mlflow.url,
-            "MLFLOW_TRACKING_USERNAME": self.mlflow.username,
-            "MLFLOW_TRACKING_PASSWORD": self.mlflow.password,
-        }
 
 
 class Probe(Thread):
@@ -141,10 +97,15 @@ class RoughProducer(Thread):
 
     def _send(self, turn: int) -> None:
         now = datetime.now(UTC)
-        late = event(f"late{turn}", f"r{turn % 5}") | {"event_time": (now - _HOUR).isoformat()}
+        late = event(f"late{turn}", f"r{turn % 5}") | {"event_time": (now - _HOUR / 2).isoformat()}
+        old = event(f"old{turn}", "r1") | {"event_time": (now - 2 * _HOUR).isoformat()}
         good = event(f"good{turn}", f"r{turn % 5}")
         future = event(f"future{turn}", "r1") | {"event_time": (now + 48 * _HOUR).isoformat()}
-        bad = [b'{"event_id": "half%d"' % turn, b"\xff\xfe %d" % turn, json.dumps(future).encode()]
+        bad = [
+            b'{"event_id": "half%d"' % turn,
+            b"\xff\xfe %d" % turn,
+            *(json.dumps(row).encode() for row in (future, old)),
+        ]
         values = [json.dumps(row).encode() for row in (good, late, good)]
         if not self._appended(self._events, [*values, *bad]):
             return

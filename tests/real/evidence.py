@@ -1,15 +1,16 @@
 """What must hold of an instance's stores after any crash: what was acknowledged is there, once by its id."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from homeostat.adapters.sql import SqlLedger
 from homeostat.adapters.sqlite_log import SqliteLog
 from homeostat.bootstrap import ledger_uri, product_home
-from homeostat.codec import decode
 from homeostat.flow import FLOW, dead_letters, topic_name
+from homeostat.ports import EventLog
 from homeostat.records import FeatureRow, Label, Outcome, Prediction, Record
+from homeostat.tail import Tail
 
 PRODUCT = "turbines"
 
@@ -26,14 +27,21 @@ class Sent:
 class Evidence:
     """The stores of one product, read from outside."""
 
-    def __init__(self, instance: Path, product: str = PRODUCT) -> None:
+    def __init__(self, instance: Path, product: str = PRODUCT, log: EventLog | None = None) -> None:
         self.product = product
         self.home = product_home(instance, product)
-        self.log = SqliteLog(self.home / "log.db")
+        self.log = SqliteLog(self.home / "log.db") if log is None else log
 
     def records(self, topic: str) -> list[Record]:
-        name = topic_name(self.product, topic)
-        return [decode(topic, m.value, m.headers) for m in self.log.read(name, 0, 10**7)]
+        return [record for _, record in Tail(self.log, self.product).after(topic)]
+
+    def predicted(self) -> dict[str, set[str]]:
+        """The ids of each event's predictions; one written again has the same id."""
+        ids: dict[str, set[str]] = {}
+        for record in self.records("predictions"):
+            assert isinstance(record, Prediction)
+            ids.setdefault(record.event_id, set()).add(record.prediction_id)
+        return ids
 
     def unread(self, *but: str) -> dict[str, int]:
         """How much each step has still to read of each topic, where it is anything."""
@@ -55,13 +63,14 @@ class Evidence:
         assert acknowledged.events.items() <= rows.items() <= tried.events.items()
         known = {r.event_id: r.value for r in self.records("labels") if isinstance(r, Label)}
         assert acknowledged.labels.items() <= known.items() <= tried.labels.items()
-        ids: dict[str, set[str]] = {}
-        for record in self.records("predictions"):
-            assert isinstance(record, Prediction)
-            ids.setdefault(record.event_id, set()).add(record.prediction_id)
-        assert set(rows) <= set(ids)
+        self.check_predictions(rows, acknowledged.predictions)
+
+    def check_predictions(self, events: Iterable[str], answered: Mapping[str, str]) -> None:
+        """Hold the log's predictions against what each event and each answer must have there: one, by its id."""
+        ids = self.predicted()
+        assert set(events) <= set(ids)
         assert all(len(found) == 1 for found in ids.values())
-        assert all(ids[event_id] == {prediction} for event_id, prediction in acknowledged.predictions.items())
+        assert all(ids[event_id] == {prediction} for event_id, prediction in answered.items())
 
     def check_outcomes(self, labels: Mapping[str, float]) -> None:
         """Hold every outcome that was released against its label, however often it was released."""
