@@ -21,9 +21,10 @@ from homeostat.ports import EventLog, NewMessage
 from .evidence import PRODUCT
 from .traffic import event, label
 
-CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
+CONTRACT = Path(__file__).parent / "drill.yaml"
 HISTORY_ROWS, HISTORY_DAYS = 1_600, 8
 _HOUR = timedelta(hours=1)
+_LATE = timedelta(minutes=1)  # inside the maturity of a label, which comes right after
 
 
 class Probe(Thread):
@@ -97,7 +98,7 @@ class RoughProducer(Thread):
 
     def _send(self, turn: int) -> None:
         now = datetime.now(UTC)
-        late = event(f"late{turn}", f"r{turn % 5}") | {"event_time": (now - _HOUR / 2).isoformat()}
+        late = event(f"late{turn}", f"r{turn % 5}") | {"event_time": (now - _LATE).isoformat()}
         old = event(f"old{turn}", "r1") | {"event_time": (now - 2 * _HOUR).isoformat()}
         good = event(f"good{turn}", f"r{turn % 5}")
         future = event(f"future{turn}", "r1") | {"event_time": (now + 48 * _HOUR).isoformat()}
