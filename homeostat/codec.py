@@ -18,6 +18,7 @@ import msgspec
 import polars as pl
 from polars import selectors as cs
 
+from homeostat.batches import Columns, FeatureRows, RawEvents, RawLabels
 from homeostat.errors import InvalidRecordError
 from homeostat.records import (
     CanaryVerdict,
@@ -36,12 +37,14 @@ from homeostat.records import (
     RetrainRequest,
     TrainingRun,
 )
+from homeostat.tabular import feature_rows, json_rows
 
 TOPIC_OF: Final[Mapping[type, str]] = MappingProxyType(
     {
         RawEvent: "raw_events",
         RawLabel: "raw_labels",
         FeatureRow: "features",
+        FeatureRows: "features",
         Label: "labels",
         Prediction: "predictions",
         Outcome: "outcomes",
@@ -57,7 +60,7 @@ TOPIC_OF: Final[Mapping[type, str]] = MappingProxyType(
 DEAD_LETTERS: Final = "dead_letters"
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
-"""The content type of a raw message that holds many rows."""
+"""The content type of a message that holds many rows."""
 
 MOST_ROWS: Final = 50_000
 """The most rows of such a message: compressed ones may hold any number in a few bytes."""
@@ -66,10 +69,20 @@ MOST_ROWS: Final = 50_000
 def _drift_numbers(report: DriftReport) -> Iterator[float | None]:
     for score in (*report.features, report.prediction, report.embedding):
         if isinstance(score, DriftScore):
-            yield from (score.psi, score.psi_limit, score.ks, score.ks_limit, score.p_value)
+            yield from (score.psi, score.psi_limit, score.ks, score.ks_limit, score.p_value, *score.distances.values())
+            yield from (score.share, score.damage)
     if isinstance(report.performance, Performance):
         p = report.performance
-        yield from (p.loss, p.expected_loss, p.p_value, p.calibration_error)
+        yield from (p.loss, p.expected_loss, p.p_value, p.calibration_error, p.calibration_p_value)
+    if report.estimate is not None:
+        yield from (report.estimate.loss, report.estimate.low, report.estimate.high)
+    yield from (incident.factor for incident in report.incidents)
+
+
+def _drift_times(report: DriftReport) -> Iterator[datetime]:
+    yield from (report.at, report.window_start, report.window_end)
+    for incident in report.incidents:
+        yield from (incident.since, incident.until)
 
 
 def _nothing(_: object) -> tuple[()]:
@@ -86,9 +99,9 @@ _RULES: Final[dict[type, tuple[Callable[[Any], Iterable[object]], Callable[[Any]
         lambda r: (r.score, r.propensity, r.latency_ms, *r.scores.values()),
     ),
     Outcome: (lambda r: (r.event_time, r.label_time), lambda r: (r.label, r.score, *r.scores.values())),
-    DriftReport: (lambda r: (r.at, r.window_start, r.window_end), _drift_numbers),
+    DriftReport: (_drift_times, _drift_numbers),
     RetrainRequest: (
-        lambda r: (r.requested_at, r.drift_since),
+        lambda r: (r.requested_at, r.drift_since, *(end for span in r.broken for end in (span.since, span.until))),
         lambda r: _drift_numbers(r.report) if r.report else (),
     ),
     TrainingRun: (lambda r: (r.finished_at,), lambda r: (r.cpu_s,)),
@@ -107,6 +120,7 @@ def _plain(value: object) -> int | float:
 
 
 _RAW: Final[dict[str, type[RawEvent] | type[RawLabel]]] = {"raw_events": RawEvent, "raw_labels": RawLabel}
+_MANY: Final[dict[str, type[RawEvents] | type[RawLabels]]] = {"raw_events": RawEvents, "raw_labels": RawLabels}
 _SCHEMA_OF: Final = {**{kind: f"{topic}.v1" for kind, topic in TOPIC_OF.items()}, DeadLetter: f"{DEAD_LETTERS}.v1"}
 _KIND_OF: Final = {schema: kind for kind, schema in _SCHEMA_OF.items() if kind in _RULES}
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {kind: msgspec.json.Decoder(kind) for kind in _RULES}
@@ -134,6 +148,8 @@ def encode(record: Record) -> tuple[bytes, dict[str, str]]:
     schema = _SCHEMA_OF[type(record)]
     if isinstance(record, RawEvent | RawLabel):
         return record.value, {"schema": schema}
+    if isinstance(record, FeatureRows):
+        return _stream(record.rows), {"schema": schema, "content-type": ARROW}
     try:
         fault = _fault(record)
         value = b"" if fault else _ENCODER.encode(record)
@@ -173,16 +189,31 @@ def decode(topic: str, value: bytes, headers: Mapping[str, str]) -> Record:
     return record
 
 
-def decode_all(topic: str, value: bytes, headers: Mapping[str, str]) -> list[Record]:
-    """Return the records behind a message: one, or those of each row where a raw message holds a batch of rows.
+def decode_whole(topic: str, value: bytes, headers: Mapping[str, str]) -> Record:
+    """Return what a message says, many rows as one record of columns.
 
     Raises:
-        InvalidRecordError: As ``decode``; or the batch can't be read, is too large, or has a column that no
-            contract knows a type for. A row that breaks its contract is no fault here.
+        InvalidRecordError: As ``decode``; or the columns can't be read, hold too many rows, or are of types that no
+            contract knows. A row that breaks its contract is no fault here.
     """
-    if topic in _RAW and _content_type(headers) == ARROW:
-        return [_RAW[topic](row) for row in _rows(value)]
-    return [decode(topic, value, headers)]
+    if _content_type(headers) == ARROW:
+        if topic in _RAW:
+            return _MANY[topic](_raw_table(value))
+        if topic == TOPIC_OF[FeatureRows]:
+            return FeatureRows(_feature_table(value))
+    return decode(topic, value, headers)
+
+
+def decode_all(topic: str, value: bytes, headers: Mapping[str, str]) -> list[Record]:
+    """Return the records behind a message: one, or those of each row where it holds many.
+
+    Raises:
+        InvalidRecordError: As ``decode_whole``.
+    """
+    record = decode_whole(topic, value, headers)
+    if isinstance(record, RawEvents | RawLabels):
+        return [_RAW[topic](row) for row in json_rows(pl.DataFrame(record.rows))]
+    return [*feature_rows([record])] if isinstance(record, FeatureRows) else [record]
 
 
 def _content_type(headers: Mapping[str, str]) -> str:
@@ -194,17 +225,33 @@ def _content_type(headers: Mapping[str, str]) -> str:
 _PLAIN: Final = cs.numeric() | cs.boolean() | cs.string(include_categorical=True) | cs.datetime() | cs.date()
 
 
-def _rows(value: bytes) -> list[bytes]:
-    """Return each row of an Arrow stream as the JSON object that would have been sent for it alone."""
+def _table(value: bytes) -> pl.DataFrame:
     try:
-        frame = pl.read_ipc_stream(BytesIO(value), n_rows=MOST_ROWS + 1)
-        other = frame.select(~(_PLAIN | cs.by_dtype(pl.Null))).schema
-        text = "" if other else frame.cast({cs.decimal(): pl.Float64}).write_ndjson()
+        table = pl.read_ipc_stream(BytesIO(value), n_rows=MOST_ROWS + 1)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise InvalidRecordError(f"not readable as an Arrow stream: {error}") from error
-    if other:
+    if table.height > MOST_ROWS:
+        raise InvalidRecordError(f"more than {MOST_ROWS} rows in one message")
+    return table
+
+
+def _raw_table(value: bytes) -> pl.DataFrame:
+    table = _table(value)
+    if other := table.select(~(_PLAIN | cs.by_dtype(pl.Null))).schema:
         columns = ", ".join(f"{name!r} ({dtype})" for name, dtype in other.items())
         raise InvalidRecordError(f"columns that are no numbers, texts, truth values or times: {columns}")
-    if frame.height > MOST_ROWS:
-        raise InvalidRecordError(f"more than {MOST_ROWS} rows in one message")
-    return text.encode().split(b"\n")[:-1]
+    return table.cast({cs.decimal(): pl.Float64})
+
+
+def _feature_table(value: bytes) -> pl.DataFrame:
+    table = _table(value)
+    head = {"event_id": pl.String(), "entity_id": pl.String(), "event_time": pl.Datetime("us", "UTC")}
+    if dict(list(table.schema.items())[:3]) != head:
+        raise InvalidRecordError(f"columns {dict(table.schema)}: expected {head} and then the features")
+    return table
+
+
+def _stream(rows: Columns) -> bytes:
+    buffer = BytesIO()
+    pl.DataFrame(rows).write_ipc_stream(buffer)
+    return buffer.getvalue()

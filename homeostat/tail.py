@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from homeostat.codec import decode
+from homeostat.codec import decode_all
 from homeostat.errors import HomeostatError, TransientError
 from homeostat.flow import FLOW, dead_letters, topic_name
 from homeostat.ports import EventLog, Message
@@ -67,7 +67,8 @@ class Tail:
         name = topic_name(self._product, topic)
         while page := self._page(name, offset):
             for message in page:
-                yield message.offset, decode(topic, message.value, message.headers)
+                for record in decode_all(topic, message.value, message.headers):
+                    yield message.offset, record
             offset = page[-1].offset + 1
 
     def _page(self, name: str, offset: int) -> list[Message]:

@@ -7,7 +7,7 @@ from itertools import takewhile
 from time import monotonic, perf_counter, thread_time
 from typing import Protocol
 
-from homeostat.codec import TOPIC_OF, decode_all, encode
+from homeostat.codec import TOPIC_OF, decode_whole, encode
 from homeostat.errors import InvalidRecordError
 from homeostat.flow import Row, dead_letters, topic_name
 from homeostat.metric_names import CONSUMER_LAG, STEP_CPU
@@ -194,7 +194,7 @@ class Worker:
         bad: list[Record] = []
         for message in messages:
             try:
-                good += decode_all(topic, message.value, message.headers)
+                good.append(decode_whole(topic, message.value, message.headers))
             except InvalidRecordError as error:
                 lane = (str(message.lane),) if message.lane else ()
                 letter_id = derived_id(topic, str(message.offset), *lane)

@@ -5,9 +5,11 @@ from datetime import datetime
 
 import polars as pl
 
+from homeostat.batches import FeatureRows
 from homeostat.contract.model import Contract
 from homeostat.ports import OnlineRow
 from homeostat.records import FeatureRow, Outcome, Scalar
+from homeostat.tabular import feature_rows
 
 _TIME = pl.Datetime("us", "UTC")
 
@@ -39,9 +41,9 @@ class MemoryOfflineFeatures:
         self._features: dict[str, FeatureRow] = {}
         self._outcomes: dict[str, Outcome] = {}
 
-    def write_features(self, rows: Sequence[FeatureRow]) -> None:
+    def write_features(self, rows: Sequence[FeatureRow | FeatureRows]) -> None:
         """Keep each row once."""
-        for row in rows:
+        for row in feature_rows(rows):
             self._features.setdefault(row.event_id, row)
 
     def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:

@@ -174,11 +174,14 @@ class SqliteLog:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise TransientError(f"the event log {self._path} is in use by another process") from error
+            if code == sqlite3.SQLITE_FULL:
+                raise TransientError(f"the event log {self._path}: {_FULL}", _ROOM_S) from error
             raise HomeostatError(f"the event log {self._path}: {_ADVICE.get(code, str(error))}") from error
 
 
+_FULL = "the disk is full; nothing of this call was stored. Free some space, and it goes on"
+_ROOM_S = 5.0  # room is made by a person, or by retention
 _ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full; nothing of this call was stored. Free some space and start again",
     sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a copy",
     sqlite3.SQLITE_NOTADB: "this is not an SQLite file, or it is damaged; restore it from a copy",
     sqlite3.SQLITE_CANTOPEN: "the file can't be opened; check the folder and its permissions",

@@ -1,19 +1,27 @@
 """Feature rows for stream, restore and backfill alike: one implementation, so they can't differ."""
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
 
 from homeostat.contract.model import Contract
 from homeostat.features.columns import EventColumns
 from homeostat.features.facts import Facts
-from homeostat.features.parsing import ParsedEvent, ParsedLabel
-from homeostat.records import FeatureRow
+from homeostat.features.schema import ENTITY_ID, EVENT_ID, EVENT_TIME
+from homeostat.features.shelf import Shelf
+from homeostat.features.tables import event_schema
+from homeostat.features.windows import EPOCH, Integers, microseconds
+
+_US: Final = timedelta(microseconds=1)
+_BUILT: Final = "?"  # no name of a contract
+_AT: Final = 1  # where a label has its time
 
 
 class FeatureBuilder:
-    """Turns parsed events into feature rows, remembering what their windows and labels need.
+    """Turns tables of events into feature rows, remembering what their windows and labels need.
 
     A row sees what was known strictly before its event time and was added with it or earlier. A stream
     in the order in which things became known gives the same rows however it is cut into batches; what
@@ -22,104 +30,161 @@ class FeatureBuilder:
     """
 
     def __init__(self, contract: Contract) -> None:
+        event, label = contract.event, contract.label
         self._names: Final = contract.feature_names
+        self._id, self._entity, self._time = event.id, event.entity, event.time
+        self._label_id, self._label_time = label.id, label.time
         self._columns: Final = EventColumns(contract)
         self._facts: Final = Facts(contract)
-        self._maturity: Final = contract.label.maturity
-        self._lateness: Final = contract.event.allowed_lateness
+        self._maturity_us: Final = label.maturity // _US
+        self._lateness_us: Final = event.allowed_lateness // _US
         # An event lives on until its label has left all windows: after a restart labels come last.
-        self._memory: Final = self._facts.longest_span + self._maturity + self._lateness
-        self._newest: datetime | None = None
-        self._events: dict[str, ParsedEvent] = {}
-        self._rows: dict[str, FeatureRow] = {}
+        self._memory: Final = self._facts.longest_span + label.maturity + event.allowed_lateness
+        cells = {name: pl.String() if name in contract.categorical else pl.Float64() for name in self._names}
+        self._unbuilt: Final = pl.DataFrame(schema={_BUILT: pl.Boolean(), **cells})
+        self._newest_us: int | None = None
+        self._events: Final = Shelf()
+        self._rows: Final = Shelf()  # one for each event, empty where none was built since the start
+        self._numbers: dict[str, int] = {}  # on the shelves, by event id
         self._labelled: set[str] = set()
-        self._waiting: dict[str, ParsedLabel] = {}  # labels that came before their event
-        self._order: deque[str] = deque()  # event ids as they came, about in event-time order
+        self._waiting: dict[str, tuple[Any, ...]] = {}  # labels that came before their event
+        self._schema: Final = event_schema(contract)
 
     @property
     def horizon(self) -> datetime | None:
         """Events before this are forgotten."""
-        return None if self._newest is None else self._newest - self._memory
+        return None if self._newest_us is None else EPOCH + self._newest_us * _US - self._memory
 
-    def event(self, event_id: str) -> ParsedEvent | None:
-        """Return the event added under an id, None if it never was or is forgotten."""
-        return self._events.get(event_id)
+    def known(self, events: pl.DataFrame) -> dict[int, tuple[bool, bool]]:
+        """Return, by its place, for each event whose id is known: if all is the same, and if its row was built."""
+        ids = events.get_column(self._id).to_list()
+        places = [place for place, event_id in enumerate(ids) if event_id in self._numbers]
+        if not places:
+            return {}
+        numbers, come = self._numbers_of([ids[place] for place in places]), events[places]
+        stored = self._events.take(numbers)
+        same = pl.DataFrame([cells.eq_missing(stored.get_column(cells.name)).alias(cells.name) for cells in come])
+        built = self._rows.take(numbers).get_column(_BUILT)
+        return dict(zip(places, zip(same.min_horizontal(), built, strict=True), strict=True))
 
-    def row(self, event_id: str) -> FeatureRow | None:
-        """Return the row built for an id, None if none was since the start, or it is forgotten."""
-        return self._rows.get(event_id)
-
-    def add(self, events: Sequence[ParsedEvent], labels: Sequence[ParsedLabel]) -> list[FeatureRow]:
+    def add(self, events: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         """Fold a batch in and return one row per event, in order.
 
         An event id that is known adds nothing and gives its first row again. A label counts once, if it
         is known within the maturity of its event; one whose event is unknown waits for it.
+
+        Args:
+            events: As ``event_schema`` says.
+            labels: As ``label_schema`` says.
+
+        Returns:
+            ``event_id``, ``entity_id``, ``event_time`` and the features in the contract's order.
         """
-        self._learn(events, labels)
-        missing = {event.event_id: self._events[event.event_id] for event in events if event.event_id not in self._rows}
-        self._rows.update((row.event_id, row) for row in self._built(list(missing.values())))
-        rows = [self._rows[event.event_id] for event in events]
+        new = self._learn(events, labels)
+        built = self._built(new)
+        self._rows.append(built)
+        rows = self._headed(new, built) if new.height == events.height else self._again(events)
         self._forget()
         return rows
 
-    def restore(self, events: Sequence[ParsedEvent], labels: Sequence[ParsedLabel]) -> None:
+    def restore(self, events: pl.DataFrame, labels: pl.DataFrame) -> None:
         """Fold a batch in without building rows; all events may come before the first label."""
-        self._learn(events, labels)
+        new = self._learn(events, labels)
+        self._rows.append(self._unbuilt.clear(new.height).with_columns(pl.lit(value=False).alias(_BUILT)))
         self._forget()
 
-    def _learn(self, events: Sequence[ParsedEvent], labels: Sequence[ParsedLabel]) -> None:
-        new: dict[str, ParsedEvent] = {}
-        for event in events:
-            if event.event_id not in self._events:
-                new.setdefault(event.event_id, event)
-        self._events.update(new)
-        self._order.extend(new)
-        if new:
-            newest = max(event.event_time for event in new.values())
-            self._newest = newest if self._newest is None else max(self._newest, newest)
-        self._facts.learn_events(list(new.values()))
-        self._facts.learn_labels(self._matched(new, labels))
+    def _learn(self, events: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+        """Remember what is new and return its events."""
+        fresh: dict[str, int] = {}  # where each new event stands
+        for i, event_id in enumerate(events.get_column(self._id).to_list()):
+            if event_id not in self._numbers:
+                fresh.setdefault(event_id, i)
+        new = events if len(fresh) == events.height else events[list(fresh.values())]
+        self._put(new)
+        times = new.get_column(self._time).cast(pl.Int64).to_list()
+        if fresh:
+            newest_us = max(times)
+            self._newest_us = newest_us if self._newest_us is None else max(self._newest_us, newest_us)
+        self._facts.learn_events(new)
+        self._facts.learn_labels(*self._matched(dict(zip(fresh, times, strict=True)), labels))
+        return new
 
-    def _matched(
-        self, new: Mapping[str, ParsedEvent], labels: Sequence[ParsedLabel]
-    ) -> list[tuple[ParsedEvent, ParsedLabel]]:
-        """Return the labels that count now, each with its event."""
-        ready: list[ParsedLabel] = []
-        for label in labels:
-            event = self._events.get(label.event_id)
+    def _put(self, events: pl.DataFrame) -> None:
+        end = self._events.end
+        self._numbers.update(zip(events.get_column(self._id).to_list(), range(end, end + events.height), strict=True))
+        self._events.append(events)
+
+    def _matched(self, new: dict[str, int], labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the labels that count now behind their events, row by row the same.
+
+        Args:
+            new: The time of each new event by its id, microseconds since 1970.
+            labels: What has come.
+        """
+        ready = []
+        times = labels.get_column(self._label_time).cast(pl.Int64).to_list()
+        for i, (event_id, at_us) in enumerate(zip(labels.get_column(self._label_id).to_list(), times, strict=True)):
             # One that is older than its event waits for it here too, or batches would change the order.
-            if event is None or (label.event_id in new and label.label_time < event.event_time):
-                self._waiting.setdefault(label.event_id, label)
+            if event_id not in self._numbers or at_us < new.get(event_id, at_us):
+                self._waiting.setdefault(event_id, labels.row(i))
             else:
-                ready.append(label)
-        ready = [self._waiting.pop(event_id) for event_id in new if event_id in self._waiting] + ready
-        matched: list[tuple[ParsedEvent, ParsedLabel]] = []
-        for label in ready:
-            event = self._events[label.event_id]
-            if label.event_id not in self._labelled and label.label_time <= event.event_time + self._maturity:
-                matched.append((event, label))
-            self._labelled.add(label.event_id)
-        return matched
+                ready.append(i)
+        waited = [self._waiting.pop(event_id) for event_id in new if event_id in self._waiting] if self._waiting else []
+        told = labels if len(ready) == labels.height else labels[ready]
+        if waited:
+            told = pl.concat([pl.DataFrame(waited, labels.schema, orient="row"), told])
+        ids = told.get_column(self._label_id).to_list()
+        if not ids:
+            return self._schema.to_frame(), told
+        events = self._events.take(self._numbers_of(ids))
+        latest = (events.get_column(self._time).cast(pl.Int64) + self._maturity_us).to_list()
+        times = told.get_column(self._label_time).cast(pl.Int64).to_list()
+        counts: list[int] = []
+        for i, event_id in enumerate(ids):
+            if event_id not in self._labelled and times[i] <= latest[i]:
+                counts.append(i)
+            self._labelled.add(event_id)
+        return (events, told) if len(counts) == len(ids) else (events[counts], told[counts])
 
-    def _built(self, events: Sequence[ParsedEvent]) -> list[FeatureRow]:
-        if not events:
-            return []
-        columns = {**self._columns.compute(events), **self._facts.compute(events)}
-        cells = zip(*(columns[name] for name in self._names), strict=True)
-        return [
-            FeatureRow(event.event_id, event.entity_id, event.event_time, values)
-            for event, values in zip(events, cells, strict=True)
-        ]
+    def _built(self, events: pl.DataFrame) -> pl.DataFrame:
+        if events.is_empty():
+            return self._unbuilt
+        columns = {column.name: column for column in (*self._columns.compute(events), *self._facts.compute(events))}
+        built = pl.Series(_BUILT, np.ones(events.height, bool))
+        return pl.DataFrame([built, *(columns[name] for name in self._names)])
+
+    def _again(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of events of which some were known; one known since before a restart gets its row now."""
+        ids = events.get_column(self._id).to_list()
+        numbers = self._numbers_of(ids)
+        lacking = ~self._rows.take(numbers).get_column(_BUILT).to_numpy()
+        if lacking.any():  # they stand on the shelves once more
+            known = self._events.take(np.unique(numbers[lacking]))
+            self._put(known)
+            self._rows.append(self._built(known))
+            numbers = self._numbers_of(ids)
+        return self._headed(self._events.take(numbers), self._rows.take(numbers))
+
+    def _numbers_of(self, ids: Sequence[str]) -> Integers:
+        return np.array([self._numbers[event_id] for event_id in ids], np.int64)
+
+    def _headed(self, events: pl.DataFrame, built: pl.DataFrame) -> pl.DataFrame:
+        heads = {EVENT_ID: self._id, ENTITY_ID: self._entity, EVENT_TIME: self._time}
+        columns = [events.get_column(name).alias(head) for head, name in heads.items()]
+        return pl.DataFrame([*columns, *(built.get_column(name) for name in self._names)])
 
     def _forget(self) -> None:
-        """Drop what can't matter any more, a few entries at every batch."""
-        if self._newest is None or (horizon := self.horizon) is None:
+        """Drop what can't matter any more."""
+        if self._newest_us is None or (horizon := self.horizon) is None:
             return
-        self._facts.trim(self._newest - self._lateness)
-        while self._order and self._events[self._order[0]].event_time < horizon:
-            event_id = self._order.popleft()
-            del self._events[event_id]
-            self._rows.pop(event_id, None)
-            self._labelled.discard(event_id)
-        if self._waiting and next(iter(self._waiting.values())).label_time < horizon:
-            self._waiting = {key: label for key, label in self._waiting.items() if label.label_time >= horizon}
+        self._facts.trim(self._newest_us - self._lateness_us)
+        old = self._events.older(self._time, microseconds(horizon))
+        if not old.is_empty():
+            self._events.forget(old.height)
+            self._rows.forget(old.height)
+            for event_id in old.get_column(self._id).to_list():
+                if self._numbers.get(event_id, self._events.first) < self._events.first:  # it may stand here once more
+                    del self._numbers[event_id]
+                    self._labelled.discard(event_id)
+        if self._waiting and next(iter(self._waiting.values()))[_AT] < horizon:
+            self._waiting = {key: label for key, label in self._waiting.items() if label[_AT] >= horizon}

@@ -1,51 +1,48 @@
 """What is known about each key, and since when: the memory behind a contract's aggregates."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import Any, Final
+from collections.abc import Hashable, Iterable, Sequence
+from datetime import timedelta
+from typing import Final
 
 import numpy as np
+import polars as pl
 
 from homeostat.contract.model import AggregateFeature, Contract
-from homeostat.features.parsing import ParsedEvent, ParsedLabel
-from homeostat.features.windows import History, Integers, aggregate, microseconds
-from homeostat.records import Scalar
-
-Cell = Scalar | datetime
+from homeostat.features.windows import History, Integers, aggregate
 
 _MIN_TRIM: Final = 2_000  # facts; fewer are not worth the work of forgetting them
 _US: Final = timedelta(microseconds=1)
+
+Keys = list[Hashable]
 
 
 class _Source:
     """The facts of one name by one key, kept as long as the longest window over them needs."""
 
     def __init__(self, by: tuple[str, ...], of: str | None, *, text: bool) -> None:
+        self.by = by
         self.of = of
-        self.key = _key_getter(by)
         self.span_us = 0
+        self._text = text
         self._history = History(text=text)
         self._trim_at = _MIN_TRIM
 
-    def learn(self, events: Sequence[ParsedEvent], known_us: Sequence[int], values: Sequence[Cell]) -> None:
-        """Keep the facts that are there and have a key: of which event, since when, what."""
-        keys = [self.key(event.fields) for event in events]
-        if None in keys or None in values:
-            there = [i for i, key in enumerate(keys) if key is not None and values[i] is not None]
-            keys, known_us, values = [keys[i] for i in there], [known_us[i] for i in there], [values[i] for i in there]
-        self._history.insert(keys, known_us, values)
+    def learn(self, keys: Keys, known_us: Integers, values: pl.Series) -> None:
+        """Keep the facts that are there and have a key: by what, since when, what."""
+        if None in keys or values.null_count():
+            there = np.array([key is not None for key in keys], bool) & values.is_not_null().to_numpy()
+            keys = [key for key, kept in zip(keys, there, strict=True) if kept]
+            known_us, values = known_us[there], values.filter(there)
+        self._history.insert(keys, known_us, values.to_list() if self._text else values.cast(pl.Float64).to_numpy())
 
-    def compute(
-        self, wanted: Sequence[tuple[str, str, int]], events: Sequence[ParsedEvent], at_us: Integers
-    ) -> dict[str, list[Any]]:
-        """Return one list of cells per wanted feature, given as its name, its kind and its span."""
-        codes = self._history.codes([self.key(event.fields) for event in events])
+    def compute(self, wanted: Sequence[tuple[str, str, int]], keys: Keys, at_us: Integers) -> list[pl.Series]:
+        """Return one column per wanted feature, given as its name, its kind and its span."""
+        codes = self._history.codes(keys)
         end = self._history.before(codes, at_us)
-        return {
-            name: aggregate(kind, self._history.values, self._history.before(codes, at_us - span_us), end)
+        return [
+            aggregate(kind, self._history.values, self._history.before(codes, at_us - span_us), end).alias(name)
             for name, kind, span_us in wanted
-        }
+        ]
 
     def trim(self, oldest_us: int) -> None:
         """Forget what no window ending at or after ``oldest_us`` reaches."""
@@ -88,48 +85,49 @@ class Facts:
         """The longest span of any window."""
         return max((source.span_us for source in self._sources.values()), default=0) * _US
 
-    def learn_events(self, events: Sequence[ParsedEvent]) -> None:
+    def learn_events(self, events: pl.DataFrame) -> None:
         """Add what events tell by themselves."""
-        at_us = [microseconds(event.event_time) for event in events]
-        for source in self._of_event:
-            if source.of is None:
-                source.learn(events, at_us, [True] * len(events))
-            else:
-                source.learn(events, at_us, [event.fields[source.of] for event in events])
+        self._learn(self._of_event, events, events, self._times_us(events))
 
-    def learn_labels(self, labelled: Sequence[tuple[ParsedEvent, ParsedLabel]]) -> None:
-        """Add labels and their facts under the keys of their events."""
-        events = [event for event, _ in labelled]
+    def learn_labels(self, events: pl.DataFrame, labels: pl.DataFrame) -> None:
+        """Add labels and their facts under the keys of their events, row by row the same."""
+        label_us = labels.get_column(self._contract.label.time).cast(pl.Int64).to_numpy()
         # A label may be known before its event is; nobody can join the two before both are there.
-        known_us = [microseconds(max(event.event_time, label.label_time)) for event, label in labelled]
-        for source in self._of_label:
-            if source.of is None or source.of == self._contract.label.field:
-                source.learn(events, known_us, [label.value for _, label in labelled])
-            else:
-                source.learn(events, known_us, [label.facts[source.of] for _, label in labelled])
+        self._learn(self._of_label, events, labels, np.maximum(self._times_us(events), label_us))
 
-    def compute(self, events: Sequence[ParsedEvent]) -> dict[str, list[Scalar]]:
-        """Return one list of cells per feature, in the order of the events."""
-        at_us = np.array([microseconds(event.event_time) for event in events], np.int64)
-        columns: dict[str, list[Scalar]] = {}
+    def compute(self, events: pl.DataFrame) -> list[pl.Series]:
+        """Return one column per feature, in the order of the events."""
+        keys = _keys(events, self._wanted)
+        at_us = self._times_us(events)
+        columns: list[pl.Series] = []
         for source, wanted in self._wanted.items():
-            columns.update(source.compute(wanted, events, at_us))
+            columns += source.compute(wanted, keys[source.by], at_us)
         return columns
 
-    def trim(self, oldest: datetime) -> None:
-        """Forget what no event at or after ``oldest`` can see."""
+    def trim(self, oldest_us: int) -> None:
+        """Forget what no event at or after a time, in microseconds since 1970, can see."""
         for source in self._sources.values():
-            source.trim(microseconds(oldest))
+            source.trim(oldest_us)
+
+    def _times_us(self, events: pl.DataFrame) -> Integers:
+        return events.get_column(self._contract.event.time).cast(pl.Int64).to_numpy()
+
+    @staticmethod
+    def _learn(sources: Sequence[_Source], events: pl.DataFrame, told: pl.DataFrame, known_us: Integers) -> None:
+        if events.is_empty():
+            return
+        keys = _keys(events, sources)
+        for source in sources:
+            there = pl.Series(np.ones(told.height))
+            source.learn(keys[source.by], known_us, there if source.of is None else told.get_column(source.of))
 
 
-def _key_getter(by: tuple[str, ...]) -> Callable[[Mapping[str, Cell]], Hashable]:
-    """Return what makes the key of an event out of its fields, None where a part is missing."""
-    get = itemgetter(*by)
+def _keys(events: pl.DataFrame, sources: Iterable[_Source]) -> dict[tuple[str, ...], Keys]:
+    """Return the key of each event for every way to group them, None where a part is missing."""
+    return {by: _key(events, by) for by in {source.by for source in sources}}
+
+
+def _key(events: pl.DataFrame, by: tuple[str, ...]) -> Keys:
     if len(by) == 1:
-        return get
-
-    def key(fields: Mapping[str, Cell]) -> Hashable:
-        parts = get(fields)
-        return None if None in parts else parts
-
-    return key
+        return events.get_column(by[0]).to_list()
+    return [None if None in parts else parts for parts in events.select(by).iter_rows()]

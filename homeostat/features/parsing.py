@@ -31,7 +31,7 @@ _WORDS: Final[Mapping[FieldType, str]] = {
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """Windows reach back from an event, and stores count nanoseconds from 1970 on: both need room before it."""
 
-_MAX_INTEGER: Final = 2**63 - 1  # what a column of 64-bit integers holds
+MAX_INTEGER: Final = 2**63 - 1  # what a column of 64-bit integers holds
 _MAX_WHOLE: Final = math.nextafter(2.0**63, 0)  # the same of numbers written with a point
 _MAX_SHOWN: Final = 60  # characters of a bad value in an error text
 
@@ -159,8 +159,8 @@ def _key(spec: FieldSpec) -> _Key:
 
 def _annotation(spec: FieldSpec) -> Any:  # noqa: ANN401 - what msgspec takes for a type
     if spec.type == "integer":
-        low = -_MAX_INTEGER if spec.min is None else max(math.ceil(spec.min), -_MAX_INTEGER)
-        high = _MAX_INTEGER if spec.max is None else min(math.floor(spec.max), _MAX_INTEGER)
+        low = -MAX_INTEGER if spec.min is None else max(math.ceil(spec.min), -MAX_INTEGER)
+        high = MAX_INTEGER if spec.max is None else min(math.floor(spec.max), MAX_INTEGER)
         # Many producers know one kind of number, and write 3 as 3.0: to JSON it is the same.
         pointed = msgspec.Meta(ge=max(float(low), -_MAX_WHOLE), le=min(float(high), _MAX_WHOLE), multiple_of=1)
         return Annotated[int, msgspec.Meta(ge=low, le=high)] | Annotated[float, pointed]

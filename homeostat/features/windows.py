@@ -12,13 +12,14 @@ from itertools import count
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 Values = NDArray[Any]
 
 _CHUNK_FACTS: Final = 1 << 20  # facts gathered at a time: 8 MiB for each temporary array
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(time: datetime) -> int:
@@ -27,7 +28,7 @@ def microseconds(time: datetime) -> int:
     >>> microseconds(datetime(1970, 1, 2, tzinfo=UTC))
     86400000000
     """
-    past = time - _EPOCH
+    past = time - EPOCH
     return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
 
 
@@ -45,7 +46,9 @@ class History:
     def __len__(self) -> int:
         return len(self.values)
 
-    def insert(self, keys: Sequence[Hashable], known_us: Sequence[int], values: Sequence[object]) -> None:
+    def insert(
+        self, keys: Sequence[Hashable], known_us: Integers | Sequence[int], values: Values | Sequence[object]
+    ) -> None:
         """Add facts; of two known at the same time the one inserted later stands later.
 
         Args:
@@ -99,7 +102,7 @@ def _merged(old: NDArray[np.bool], kept: Values, added: Values) -> Values:
     return merged
 
 
-def aggregate(kind: str, values: Values, first: Integers, last: Integers) -> list[Any]:
+def aggregate(kind: str, values: Values, first: Integers, last: Integers) -> pl.Series:
     """Return one aggregate per window ``values[first:last]``.
 
     Args:
@@ -109,28 +112,32 @@ def aggregate(kind: str, values: Values, first: Integers, last: Integers) -> lis
         last: Behind the end of each window, same shape.
 
     Returns:
-        Floats, or texts for ``last`` over texts; None where there are too few facts, except for the
+        Floats, or texts for ``last`` over texts; null where there are too few facts, except for the
         count and the sum of none, which are 0.0.
     """
     sizes = last - first
-    result = np.full(len(sizes), None, object)
     if kind == "count":
-        result[:] = sizes.astype(np.float64)
-    elif kind == "last":
-        rows = np.flatnonzero(sizes)
-        result[rows] = values[last[rows] - 1]
-    else:
-        summary, fewest = _SUMMARIES[kind]
-        result[sizes >= fewest] = 0.0
-        rows = np.flatnonzero(sizes >= max(fewest, 1))
-        for chunk in _chunks(sizes[rows]):
-            part = rows[chunk]
-            starts, facts = _gather(values, first[part], sizes[part])
-            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is missing
-                numbers = summary(facts, starts, sizes[part])
-            result[part] = np.where(np.isfinite(numbers), numbers, np.full(len(part), None, object))
-    cells: list[Any] = result.tolist()
-    return cells
+        return pl.Series(sizes.astype(np.float64))
+    if kind == "last":
+        return _last(values, last, sizes)
+    summary, fewest = _SUMMARIES[kind]
+    numbers = np.where(sizes >= fewest, 0.0, np.nan)
+    rows = np.flatnonzero(sizes >= max(fewest, 1))
+    for chunk in _chunks(sizes[rows]):
+        part = rows[chunk]
+        starts, facts = _gather(values, first[part], sizes[part])
+        with np.errstate(over="ignore", invalid="ignore"):
+            numbers[part] = summary(facts, starts, sizes[part])
+    numbers[np.isinf(numbers)] = np.nan  # what is not finite is missing
+    return pl.Series(numbers, nan_to_null=True)
+
+
+def _last(values: Values, last: Integers, sizes: Integers) -> pl.Series:
+    text = values.dtype == object
+    cells = np.full(len(sizes), None if text else np.nan, values.dtype)
+    rows = np.flatnonzero(sizes)
+    cells[rows] = values[last[rows] - 1]
+    return pl.Series(cells.tolist(), dtype=pl.String) if text else pl.Series(cells, nan_to_null=True)
 
 
 def _chunks(sizes: Integers) -> Iterator[slice]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from homeostat.batches import FeatureRows
 from homeostat.ports import OfflineFeatures
 from homeostat.records import FeatureRow, Outcome, Record
 
@@ -20,7 +21,7 @@ class ArchiveStep:
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:  # noqa: ARG002 - the worker's shape
         """Store feature rows and outcomes, each once by its event id."""
         outcomes = [record for record in records if isinstance(record, Outcome)]
-        rows = [record for record in records if isinstance(record, FeatureRow)]
+        rows = [record for record in records if isinstance(record, FeatureRow | FeatureRows)]
         rows += [FeatureRow(o.event_id, o.entity_id, o.event_time, o.values) for o in outcomes if o.values]
         self._offline.write_features(rows)
         self._offline.write_outcomes(outcomes)

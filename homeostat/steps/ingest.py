@@ -1,37 +1,36 @@
 """Ingest: raw bytes are held against the contract and become feature rows and labels, or dead letters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
+import polars as pl
+
+from homeostat.batches import RawEvents, RawLabels
 from homeostat.contract.model import Contract
-from homeostat.errors import InvalidRecordError
 from homeostat.features.builder import FeatureBuilder
-from homeostat.features.parsing import EventParser, LabelParser, ParsedEvent, ParsedLabel
+from homeostat.features.tables import Raw, Table, event_reader, label_reader, values_at
+from homeostat.features.windows import EPOCH, microseconds
 from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
 from homeostat.ports import OnlineFeatures, Telemetry
-from homeostat.records import DeadLetter, FeatureRow, Label, RawEvent, RawLabel, Record, derived_id
+from homeostat.records import DeadLetter, Label, RawEvent, RawLabel, Record, derived_id
+from homeostat.tabular import as_records, single_rows, utc_times
 
 CLOCK_SLACK: Final = timedelta(minutes=1)  # clocks of producers may be this far ahead of ours
 
+_US: Final = timedelta(microseconds=1)
 RawTopic = Literal["raw_events", "raw_labels"]
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What became of one micro-batch; ``newest`` is the newest event time seen with it."""
+    """What became of one micro-batch; ``newest_us`` is the newest event time seen with it."""
 
-    newest: datetime | None
-    events: list[ParsedEvent] = field(default_factory=list)
-    labels: list[ParsedLabel] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-
-    def refuse(self, topic: RawTopic, value: bytes, reason: str, at: datetime) -> None:
-        """Quarantine a record; the same bytes make the same letter."""
-        # Any bytes at all are text in latin-1, so bytes that are no UTF-8 have an id too.
-        letter_id = derived_id(topic, value.decode("latin-1"))
-        self.letters.append(DeadLetter(letter_id, topic, reason, value, at))
+    events: pl.DataFrame
+    labels: pl.DataFrame
+    letters: list[DeadLetter]
+    newest_us: int | None
 
 
 class IngestStep:
@@ -39,14 +38,15 @@ class IngestStep:
 
     def __init__(self, contract: Contract, online: OnlineFeatures, telemetry: Telemetry) -> None:
         self._product = contract.product
-        self._lateness = contract.event.allowed_lateness
+        self._event, self._label = contract.event, contract.label
+        self._lateness_us = contract.event.allowed_lateness // _US
         self._online = online
         self._telemetry = telemetry
-        self._event_parser = EventParser(contract)
-        self._label_parser = LabelParser(contract)
+        self._event_reader = event_reader(contract)
+        self._label_reader = label_reader(contract)
         self._builder = FeatureBuilder(contract)
-        self._newest: datetime | None = None  # event time
-        self._newest_of: dict[str, datetime] = {}  # by entity
+        self._newest_us: int | None = None  # event time
+        self._newest_of: dict[str, int] = {}  # by entity
         self._prune_above = 0
         for topic in get_args(RawTopic):  # a counter that springs up at 1 has no rate: the first letter would go unseen
             telemetry.count(QUARANTINED, 0, product=contract.product, topic=topic)
@@ -55,91 +55,130 @@ class IngestStep:
         """Return feature rows, labels and dead letters; the rows are stored when this returns."""
         batch = self._sorted_out(records, now)
         rows = self._builder.add(batch.events, batch.labels)
-        self._note_entities(batch.events)
-        if rows:
-            self._online.write([row for row in rows if self._is_newest(row)])
-        self._newest = batch.newest  # not before: a batch repeated after a failed write is judged as it was
-        self._telemetry.count(EVENTS, len(rows), product=self._product)
+        last = self._note_entities(batch.events)
+        if last:
+            self._online.write(single_rows(rows[last]))
+        self._newest_us = batch.newest_us  # not before: a batch repeated after a failed write is judged as it was
+        self._telemetry.count(EVENTS, rows.height, product=self._product)
         for letter in batch.letters:
             self._telemetry.count(QUARANTINED, product=self._product, topic=letter.topic)
-        labels = [Label(label.event_id, label.label_time, label.value) for label in batch.labels]
-        return [*rows, *labels, *batch.letters]
+        return [*as_records(rows), *self._labels(batch.labels), *batch.letters]
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
         """Fold again what was handled before a restart; all events may come before the first label."""
         batch = self._sorted_out(records, now)
         self._builder.restore(batch.events, batch.labels)
-        self._newest = batch.newest
+        self._newest_us = batch.newest_us
         self._note_entities(batch.events)
 
     def tick(self, now: datetime) -> list[Record]:
         """Report the age of the newest feature row, which grows while nothing comes in."""
-        if self._newest is not None:
-            age_s = max(0.0, (now - self._newest).total_seconds())
+        if self._newest_us is not None:
+            age_s = max(0.0, (microseconds(now) - self._newest_us) / 1e6)
             self._telemetry.gauge(FEATURE_FRESHNESS, age_s, product=self._product)
         return []
 
     def _sorted_out(self, records: Sequence[Record], now: datetime) -> _Batch:
-        """Return the batch parsed, with what is unusable among the letters."""
-        batch = _Batch(self._newest)
-        seen: dict[str, ParsedEvent] = {}
-        for record in records:
-            if isinstance(record, RawEvent):
-                self._take_event(record.value, now, batch, seen)
-            elif isinstance(record, RawLabel):
-                self._take_label(record.value, now, batch)
-        return batch
+        """Return the batch as tables, with what is unusable among the letters."""
+        raw_events, raw_labels = _raw(records, RawEvent, RawEvents), _raw(records, RawLabel, RawLabels)
+        events, labels = self._event_reader.read(raw_events), self._label_reader.read(raw_labels)
+        newest_us, odd_events = self._checked(events.rows, now)
+        times = labels.rows.get_column(self._label.time).cast(pl.Int64).to_list()
+        latest_us = _latest_us(now)
+        odd_labels = {i: _ahead("label_time", at, now) for i, at in enumerate(times) if at > latest_us}
+        letters = [
+            *_letters("raw_events", raw_events, events, odd_events, now),
+            *_letters("raw_labels", raw_labels, labels, odd_labels, now),
+        ]
+        return _Batch(_without(events.rows, odd_events), _without(labels.rows, odd_labels), letters, newest_us)
 
-    def _take_event(self, value: bytes, now: datetime, batch: _Batch, seen: dict[str, ParsedEvent]) -> None:
-        try:
-            event = self._event_parser.parse(value)
-            self._check(event, seen, batch.newest, now)
-        except InvalidRecordError as error:
-            batch.refuse("raw_events", value, str(error), now)
-        else:
-            seen.setdefault(event.event_id, event)
-            batch.events.append(event)
-            batch.newest = event.event_time if batch.newest is None else max(batch.newest, event.event_time)
+    def _checked(self, events: pl.DataFrame, now: datetime) -> tuple[int | None, dict[int, str]]:
+        """Return the newest time, and by its place why an event changes one sent before, or its time can't be."""
+        newest_us, latest_us = self._newest_us, _latest_us(now)
+        known = self._builder.known(events)
+        seen: dict[str, int] = {}
+        odd: dict[int, str] = {}
+        times = events.get_column(self._event.time).cast(pl.Int64).to_list()
+        for i, (event_id, at_us) in enumerate(zip(events.get_column(self._event.id).to_list(), times, strict=True)):
+            first = seen.get(event_id)
+            is_same, is_built = known.get(i, (True, False)) if first is None else (_same(events, first, i), True)
+            if not is_same:
+                odd[i] = f"event id '{event_id}' was sent before with other content"
+            # However old, if it is known: a producer or a retry may send the same event again much later.
+            elif not is_built and at_us > latest_us:
+                odd[i] = _ahead("event_time", at_us, now)
+            elif not is_built and newest_us is not None and at_us < newest_us - self._lateness_us:
+                odd[i] = self._late(at_us, newest_us)
+            else:
+                seen.setdefault(event_id, i)
+                newest_us = at_us if newest_us is None or at_us > newest_us else newest_us
+        return newest_us, odd
 
-    def _take_label(self, value: bytes, now: datetime, batch: _Batch) -> None:
-        try:
-            label = self._label_parser.parse(value)
-            _refuse_future("label_time", label.label_time, now)
-        except InvalidRecordError as error:
-            batch.refuse("raw_labels", value, str(error), now)
-        else:
-            batch.labels.append(label)
+    def _late(self, at_us: int, newest_us: int) -> str:
+        return (
+            f"too late: {(newest_us - at_us) / 1e6:.0f} s behind the newest event time {_time(newest_us).isoformat()}, "
+            f"allowed are {self._lateness_us / 1e6:.0f} s"
+        )
 
-    def _check(self, event: ParsedEvent, seen: dict[str, ParsedEvent], newest: datetime | None, now: datetime) -> None:
-        """Refuse an event that changes one sent before, or whose time can't be."""
-        earlier = seen.get(event.event_id) or self._builder.event(event.event_id)
-        if earlier is not None and earlier != event:
-            raise InvalidRecordError(f"event id '{event.event_id}' was sent before with other content")
-        if event.event_id in seen or self._builder.row(event.event_id) is not None:
-            return  # however old: a producer or a retry may send the same event again much later
-        _refuse_future("event_time", event.event_time, now)
-        if newest is not None and event.event_time < newest - self._lateness:
-            late_s = (newest - event.event_time).total_seconds()
-            raise InvalidRecordError(
-                f"too late: {late_s:.0f} s behind the newest event time {newest.isoformat()}, "
-                f"allowed are {self._lateness.total_seconds():.0f} s"
-            )
-
-    def _note_entities(self, events: Sequence[ParsedEvent]) -> None:
-        for event in events:
-            newest = self._newest_of.get(event.entity_id, event.event_time)
-            self._newest_of[event.entity_id] = max(newest, event.event_time)
+    def _note_entities(self, events: pl.DataFrame) -> list[int]:
+        """Return which events are the newest of their entities: a late or repeated one must not replace a newer."""
+        last: dict[str, int] = {}
+        times = events.get_column(self._event.time).cast(pl.Int64).to_list()
+        for i, (entity, at_us) in enumerate(zip(events.get_column(self._event.entity).to_list(), times, strict=True)):
+            if at_us >= self._newest_of.get(entity, at_us):
+                self._newest_of[entity] = at_us
+                last[entity] = i
         horizon = self._builder.horizon
         if horizon is not None and len(self._newest_of) > self._prune_above:
-            self._newest_of = {entity: time for entity, time in self._newest_of.items() if time >= horizon}
+            horizon_us = microseconds(horizon)
+            self._newest_of = {entity: at_us for entity, at_us in self._newest_of.items() if at_us >= horizon_us}
             self._prune_above = 2 * len(self._newest_of) + 1000
+        return sorted(last.values())
 
-    def _is_newest(self, row: FeatureRow) -> bool:
-        """Whether the online store should hold this row: a late or repeated one must not replace a newer."""
-        return row.event_time >= self._newest_of.get(row.entity_id, row.event_time)
+    def _labels(self, labels: pl.DataFrame) -> list[Label]:
+        spec = self._label
+        ids, times, truths = (labels.get_column(name) for name in (spec.id, spec.time, spec.field))
+        return list(map(Label, ids.to_list(), utc_times(times), truths.to_list()))
 
 
-def _refuse_future(name: str, time: datetime, now: datetime) -> None:
-    if time > now + CLOCK_SLACK:
-        ahead_s = (time - now).total_seconds()
-        raise InvalidRecordError(f"{name} {time.isoformat()} is {ahead_s:.0f} s ahead of the clock")
+def _raw(records: Sequence[Record], one: type[RawEvent | RawLabel], many: type[RawEvents | RawLabels]) -> list[Raw]:
+    """Return what records of a topic hold, in order."""
+    raw: list[Raw] = []
+    for record in records:
+        if isinstance(record, one):
+            raw.append(record.value)
+        elif isinstance(record, many):
+            raw.append(pl.DataFrame(record.rows))
+    return raw
+
+
+def _letters(topic: RawTopic, raw: Sequence[Raw], table: Table, odd: dict[int, str], now: datetime) -> list[DeadLetter]:
+    """Quarantine what can't be parsed and what is odd among the rest; the same bytes make the same letter."""
+    faults = sorted([*table.faults, *((table.places[i], reason) for i, reason in odd.items())])
+    values = values_at(raw, [place for place, _ in faults])
+    # Any bytes at all are text in latin-1, so bytes that are no UTF-8 have an id too.
+    return [
+        DeadLetter(derived_id(topic, value.decode("latin-1")), topic, reason, value, now)
+        for value, (_, reason) in zip(values, faults, strict=True)
+    ]
+
+
+def _same(events: pl.DataFrame, one: int, other: int) -> bool:
+    return events.row(one) == events.row(other)
+
+
+def _without(table: pl.DataFrame, odd: dict[int, str]) -> pl.DataFrame:
+    return table.filter([i not in odd for i in range(table.height)]) if odd else table
+
+
+def _latest_us(now: datetime) -> int:
+    return microseconds(now + CLOCK_SLACK)
+
+
+def _time(at_us: int) -> datetime:
+    return EPOCH + at_us * _US
+
+
+def _ahead(name: str, at_us: int, now: datetime) -> str:
+    time = _time(at_us)
+    return f"{name} {time.isoformat()} is {(time - now).total_seconds():.0f} s ahead of the clock"

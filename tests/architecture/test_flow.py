@@ -1,7 +1,9 @@
 from pathlib import Path
 
+from homeostat.batches import FeatureRows
 from homeostat.codec import TOPIC_OF
 from homeostat.flow import EXTERNAL, FLOW, dead_letters
+from homeostat.records import FeatureRow
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +25,10 @@ def test_data_goes_forward_only() -> None:
         known |= set(row.produces)
 
 
-def test_every_topic_carries_one_kind_of_record() -> None:
+def test_every_topic_carries_one_kind_of_record_alone_or_many_as_a_table() -> None:
     topics = [topic for row in FLOW for topic in row.produces] + list(EXTERNAL)
-    assert sorted(TOPIC_OF.values()) == sorted(topics)
+    assert sorted(topic for kind, topic in TOPIC_OF.items() if kind is not FeatureRows) == sorted(topics)
+    assert TOPIC_OF[FeatureRows] == TOPIC_OF[FeatureRow]
 
 
 def test_every_step_of_the_map_has_its_module() -> None:

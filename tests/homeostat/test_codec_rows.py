@@ -7,14 +7,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.codec import ARROW, MOST_ROWS, decode_all, encode
+from homeostat.codec import ARROW, MOST_ROWS, decode_all, decode_whole, encode
 from homeostat.errors import InvalidRecordError
-from homeostat.records import Label, RawEvent, RawLabel
+from homeostat.records import FeatureRow, Label, RawEvent, RawLabel
+from homeostat.tabular import as_records, feature_rows
 
 AT = datetime(2013, 3, 1, 12, 30, 0, 250_000, UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -150,3 +152,33 @@ def test_a_message_of_our_own_is_one_record_whatever_its_content_type() -> None:
     label = Label("e1", AT, 1.0)
     value, headers = encode(label)
     assert decode_all("labels", value, {**headers, **HEADERS}) == [label]
+
+
+FEATURES = [
+    FeatureRow("e1", "N1", AT, (1400.5, "UA")),
+    FeatureRow("e2", "N2", AT + timedelta(seconds=1), (None, None)),
+]
+
+
+def test_feature_rows_in_columns_are_read_as_rows_and_so_are_those_written_in_the_past() -> None:
+    value = (GOLDEN / "FeatureRows.v1.arrow").read_bytes()
+    headers = {"schema": "features.v1", "content-type": ARROW}
+    assert decode_all("features", value, headers) == FEATURES
+    whole = decode_whole("features", value, headers)
+    assert feature_rows([whole]) == FEATURES
+    assert encode(whole) == (value, headers)
+
+
+def test_columns_that_are_no_feature_rows_are_refused() -> None:
+    with pytest.raises(InvalidRecordError, match=r"expected .*event_id.* and then the features"):
+        decode_whole("features", stream(pa.table({"event_id": ["e1"]})), HEADERS)
+
+
+@pytest.mark.parametrize(("rows", "messages"), [(0, 0), (64, 64), (65, 1), (25_000, 3)])
+def test_many_feature_rows_travel_as_columns_of_bounded_size(rows: int, messages: int) -> None:
+    ids = [f"e{i}" for i in range(rows)]
+    schema = {"event_id": pl.String, "entity_id": pl.String, "event_time": pl.Datetime("us", "UTC"), "x": pl.Float64}
+    table = pl.DataFrame({"event_id": ids, "entity_id": ids, "event_time": [AT] * rows, "x": [1.5] * rows}, schema)
+    records = list(as_records(table))
+    assert len(records) == messages
+    assert [row.event_id for row in feature_rows(records)] == ids

@@ -6,20 +6,32 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from homeostat.adapters.memory import MemoryLog, MemoryTelemetry
+from homeostat.batches import RawLabels
 from homeostat.codec import ARROW, decode
 from homeostat.flow import Row, topic_name
 from homeostat.metric_names import CONSUMER_LAG
 from homeostat.ports import PAGE_BYTES, Message, NewMessage
 from homeostat.records import DeadLetter, Label, RawLabel, Record
+from homeostat.tabular import json_rows
 from homeostat.worker import Worker
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
 ROW = Row("ingest", ("raw_labels",), ("labels",), "ingestor")
 RAW, LABELS, LETTERS = (topic_name("p", topic) for topic in ("raw_labels", "labels", "ingest_dead_letters"))
+
+
+def values(records: Sequence[Record]) -> list[str]:
+    raw = [
+        [r.value] if isinstance(r, RawLabel) else json_rows(pl.DataFrame(r.rows))
+        for r in records
+        if isinstance(r, RawLabel | RawLabels)
+    ]
+    return [value.decode() for part in raw for value in part]
 
 
 class Echo:
@@ -31,12 +43,12 @@ class Echo:
         self.ticks = 0
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
-        names = [record.value.decode() for record in records if isinstance(record, RawLabel)]
+        names = values(records)
         self.handled += names
         return [Label(name, now, 1.0) for name in names]
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
-        self.restored += [record.value.decode() for record in records if isinstance(record, RawLabel)]
+        self.restored += values(records)
 
     def tick(self, now: datetime) -> list[Record]:
         self.ticks += 1

@@ -9,6 +9,7 @@ import polars as pl
 from homeostat.adapters.feast_features.join import PointInTimeJoin
 from homeostat.adapters.feast_features.parts import PartFolder, write_parquet
 from homeostat.adapters.feast_features.repo import open_repo
+from homeostat.batches import FeatureRows
 from homeostat.contract.model import Contract
 from homeostat.features.schema import (
     CREATED_AT,
@@ -53,23 +54,32 @@ class FeastOfflineFeatures:
         self._joined.mkdir(exist_ok=True)
         self._join = PointInTimeJoin(contract, repo, self._joined)
 
-    def write_features(self, rows: Sequence[FeatureRow]) -> None:
+    def write_features(self, rows: Sequence[FeatureRow | FeatureRows]) -> None:
         """Append feature rows, each kept once by its event id."""
-        if not rows:
-            return
-        times = pl.Series(EVENT_TIME, [row.event_time for row in rows], _TIME)
+        tables = [self._of_columns(pl.DataFrame(many.rows)) for many in rows if isinstance(many, FeatureRows)]
+        if alone := [row for row in rows if isinstance(row, FeatureRow)]:
+            tables.append(self._of_rows(alone))
+        if tables:
+            time = pl.col(EVENT_TIME)
+            copies = (time.alias(CREATED_AT), time.cast(pl.Int64).alias(EVENT_TIME_US))
+            self._features.append(pl.concat(tables).with_columns(*copies))
+
+    def _of_rows(self, rows: Sequence[FeatureRow]) -> pl.DataFrame:
         columns = [
             pl.Series(EVENT_ID, [row.event_id for row in rows], pl.String),
             pl.Series(ENTITY_ID, [row.entity_id for row in rows], pl.String),
-            times,
-            times.alias(CREATED_AT),
-            *(
-                _series(c, cells)
-                for c, cells in zip(self._columns, zip(*(r.values for r in rows), strict=True), strict=True)
-            ),
-            times.cast(pl.Int64).alias(EVENT_TIME_US),
+            pl.Series(EVENT_TIME, [row.event_time for row in rows], _TIME),
         ]
-        self._features.append(pl.DataFrame(columns))
+        cells = zip(*(row.values for row in rows), strict=True)
+        return pl.DataFrame([*columns, *map(_series, self._columns, cells)])
+
+    def _of_columns(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return rows under the names of the store; a feature that the contract did not have then is missing."""
+        cells = [
+            (pl.col(c.name) if c.name in table.columns else pl.lit(None)).cast(_dtype(c)).alias(c.stored_as)
+            for c in self._columns
+        ]
+        return table.select(EVENT_ID, ENTITY_ID, EVENT_TIME, *cells)
 
     def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Append mature outcomes, each kept once by its event id."""

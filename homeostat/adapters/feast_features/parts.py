@@ -1,15 +1,21 @@
 """A table as Parquet part files in one folder per week of event time: append-only, deduplicated when read."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
+from homeostat.errors import TransientError
 from homeostat.features.schema import EVENT_ID, EVENT_TIME
 from homeostat.records import derived_id
 
-_MAX_PARTS = 64  # files of a week before they are merged; opening one takes about 1 ms
+_MAX_PARTS = 64  # small files of a week before they are merged; opening one takes about 1 ms
+_FULL_BYTES = 32 << 20  # a file of this size is left as it is: to merge takes ten times that of memory
 _READ_TRIES = 5
+_RETRY_S = 5.0  # room is made by a person, or by retention
 _WEEK = timedelta(weeks=1)
 
 
@@ -22,22 +28,31 @@ class PartFolder:
     """
 
     def __init__(self, root: Path, schema: pl.Schema) -> None:
-        """Open the folder ``root``, or the one that will be there after the first append.
+        """Open or make the folder ``root``.
 
         Args:
-            root: Holds a folder for each week.
+            root: Holds a folder for each week. Once it is lost it is not made again: the disk that it was on may
+                be away, and what is under its mount point is another one.
             schema: Columns of what is read; parts written under another contract may have others.
         """
+        root.mkdir(parents=True, exist_ok=True)
         self._root = root
         self._schema = schema
-        self._counts: dict[str, int] = {}
+        self._small: dict[str, dict[Path, int]] = {}  # bytes of the files that may be merged, by week
 
     def append(self, rows: pl.DataFrame) -> None:
         """Store rows, each in the week of its event time; they survive kill -9 once this returns.
 
         Args:
             rows: Has the columns ``event_id`` and ``event_time``.
+
+        Raises:
+            TransientError: The disk is full or away.
         """
+        with stored_at(self._root):
+            self._append(rows)
+
+    def _append(self, rows: pl.DataFrame) -> None:
         weeks = rows.get_column(EVENT_TIME).dt.truncate("1w").dt.strftime("%Y-%m-%d")
         if weeks.n_unique() == 1:
             self._append_to(weeks[0], rows)
@@ -46,10 +61,13 @@ class PartFolder:
             self._append_to(week, rows.filter(weeks == week))
 
     def weeks(self) -> list[str]:
-        """Return the weeks that have rows, as the date of their Monday, oldest first."""
-        if not self._root.is_dir():
-            return []
-        return sorted(path.name for path in self._root.iterdir() if path.is_dir())
+        """Return the weeks that have rows, as the date of their Monday, oldest first.
+
+        Raises:
+            TransientError: The folder is away.
+        """
+        with stored_at(self._root):
+            return sorted(path.name for path in self._root.iterdir() if path.is_dir())
 
     def files(self, week: str) -> list[Path]:
         """Return the part files of a week in a fixed order."""
@@ -71,7 +89,7 @@ class PartFolder:
             for path in (self._root / week).iterdir():
                 path.unlink(missing_ok=True)
             (self._root / week).rmdir()
-            self._counts.pop(week, None)
+            self._small.pop(week, None)
         return len(old)
 
     def _stored(self, week: str) -> pl.DataFrame:
@@ -83,31 +101,55 @@ class PartFolder:
         return self._read(week)
 
     def _read(self, week: str) -> pl.DataFrame:
-        parts = [pl.read_parquet(path) for path in self.files(week)] or [self._schema.to_frame()]  # none: forgotten
-        rows = pl.concat(parts, how="diagonal_relaxed")
+        return self._whole(self.files(week))
+
+    def _whole(self, parts: Sequence[Path]) -> pl.DataFrame:
+        tables = [pl.read_parquet(path) for path in parts] or [self._schema.to_frame()]  # none: forgotten
+        rows = pl.concat(tables, how="diagonal_relaxed")
         return rows.unique(EVENT_ID, keep="first", maintain_order=True).sort(EVENT_TIME, EVENT_ID)
 
     def _append_to(self, week: str, rows: pl.DataFrame) -> None:
         folder = self._root / week
-        if week not in self._counts:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._counts[week] = len(self.files(week))
-        write_parquet(rows, folder / f"{derived_id(*rows.get_column(EVENT_ID))}.parquet")
-        self._counts[week] += 1
-        if self._counts[week] > _MAX_PARTS:
-            self._merge(week)
+        folder.mkdir(exist_ok=True)
+        if week not in self._small:
+            sizes = {path: path.stat().st_size for path in self.files(week)}
+            self._small[week] = {path: size for path, size in sizes.items() if size < _FULL_BYTES}
+        small = self._small[week]
+        path = folder / f"{derived_id(*rows.get_column(EVENT_ID))}.parquet"
+        small[path] = write_parquet(rows, path)
+        if len(small) > _MAX_PARTS or sum(small.values()) >= _FULL_BYTES:
+            self._merge(week, sorted(small))
 
-    def _merge(self, week: str) -> None:
-        parts = self.files(week)
+    def _merge(self, week: str, parts: Sequence[Path]) -> None:
         merged = self._root / week / f"{derived_id(*(path.name for path in parts))}.parquet"
-        write_parquet(self._stored(week), merged)
+        size = write_parquet(self._whole(parts), merged)
         for part in parts:
             part.unlink()
-        self._counts[week] = 1
+        self._small[week] = {merged: size} if size < _FULL_BYTES // 2 else {}
 
 
-def write_parquet(rows: pl.DataFrame, path: Path) -> None:
-    """Write a file that is there whole or not at all."""
+def write_parquet(rows: pl.DataFrame, path: Path) -> int:
+    """Write a file that is there whole or not at all, and return its bytes."""
     unfinished = path.with_suffix(".unfinished")
-    rows.write_parquet(unfinished, compression="zstd", compression_level=1, statistics=False)
-    unfinished.replace(path)
+    buffer = BytesIO()  # the disk is left to Python, whose errors say what is wrong with it
+    rows.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)
+    try:
+        unfinished.write_bytes(buffer.getbuffer())
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)  # or it takes what room there is
+        raise
+    return buffer.tell()
+
+
+@contextmanager
+def stored_at(root: Path) -> Iterator[None]:
+    """Tell what may pass (a disk that is full or away) from what won't."""
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(
+            f"the offline store at {root} can't be read or written: {error}; it goes on once there is room and the "
+            "folder is back",
+            _RETRY_S,
+        ) from error

@@ -5,11 +5,17 @@ too; with Redis' default ``appendfsync everysec`` a power cut may lose the last 
 the next event of each entity.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
+from feast import FeatureView, RepoConfig
+from feast.infra.online_stores.helpers import _mmh3, _redis_key
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
@@ -30,6 +36,27 @@ class QuickRedisOnlineStoreConfig(RedisOnlineStoreConfig):
 
 class QuickRedisOnlineStore(RedisOnlineStore):
     """Keys and values are Feast's, so ``type: redis`` reads what is written here."""
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Write all rows in one round trip, with what they share worked out once: Feast's own takes twice the time."""
+        view = table.name
+        names = {name: _mmh3(f"{view}:{name}") for name in (data[0][1] if data else ())}
+        stamp = Timestamp()
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for entity_key, values, event_time, _ in data:
+                stamp.FromDatetime(event_time)
+                cells = [part for name, cell in values.items() for part in (names[name], cell.SerializeToString())]
+                key = _redis_key(config.project, entity_key, config.entity_key_serialization_version)
+                pipe.execute_command("HSET", key, f"_ts:{view}", stamp.SerializeToString(), *cells)
+            pipe.execute()
+        if progress:
+            progress(len(data))
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> "Redis | RedisCluster":
         """Return the client; it tries once more, on a new connection: by default it would wait for seconds."""

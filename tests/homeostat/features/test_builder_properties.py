@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.contract.model import AggregateFeature, Contract
-from homeostat.features.builder import FeatureBuilder
 from homeostat.features.parsing import ParsedEvent, ParsedLabel
 from homeostat.records import FeatureRow
+from tests.homeostat.features.by_row import RowBuilder
 
 Item = ParsedEvent | ParsedLabel
 Make = Callable[..., Any]
@@ -51,7 +51,7 @@ def in_order(event: Make, label: Make) -> Callable[[list[Any]], list[Item]]:
     return make
 
 
-def fed(builder: FeatureBuilder, items: Sequence[Item]) -> list[FeatureRow]:
+def fed(builder: RowBuilder, items: Sequence[Item]) -> list[FeatureRow]:
     return builder.add(
         [item for item in items if isinstance(item, ParsedEvent)],
         [item for item in items if isinstance(item, ParsedLabel)],
@@ -109,7 +109,7 @@ def summed_up(kind: str, facts: list[tuple[datetime, Any]]) -> Any:
 @given(drawn=streams)
 def test_aggregates_agree_with_their_definition(shop: Contract, in_order: Make, cell: Make, drawn: list[Any]) -> None:
     items = in_order(drawn)
-    rows = by_id(fed(FeatureBuilder(shop), items))
+    rows = by_id(fed(RowBuilder(shop), items))
     events = [item for item in items if isinstance(item, ParsedEvent)]
     for name, feature in shop.features.items():
         if isinstance(feature, AggregateFeature):
@@ -128,9 +128,9 @@ def test_any_split_into_batches_gives_the_same_rows(
 ) -> None:
     items = in_order(drawn)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(items)), max_size=6)))
-    builder = FeatureBuilder(shop)
+    builder = RowBuilder(shop)
     parts = [items[a:b] for a, b in zip([0, *cuts], [*cuts, len(items)], strict=True)]
-    assert_same([row for part in parts for row in fed(builder, part)], fed(FeatureBuilder(shop), items))
+    assert_same([row for part in parts for row in fed(builder, part)], fed(RowBuilder(shop), items))
 
 
 @settings(deadline=None, max_examples=60)
@@ -150,8 +150,8 @@ def test_no_feature_changes_with_what_became_known_at_its_event_or_later(
                 changed.append(replace(item, value=1 - item.value, facts={"loss": other, "reason": "changed"}))
             else:
                 changed.append(replace(item, fields={**item.fields, "amount": other, "items": 99, "member": True}))
-    row = by_id(fed(FeatureBuilder(shop), items))[judged.event_id]
-    assert by_id(fed(FeatureBuilder(shop), changed))[judged.event_id] == row
+    row = by_id(fed(RowBuilder(shop), items))[judged.event_id]
+    assert by_id(fed(RowBuilder(shop), changed))[judged.event_id] == row
 
 
 @settings(deadline=None, max_examples=60)
@@ -161,7 +161,7 @@ def test_after_a_restart_that_reads_events_before_labels_rows_go_on_the_same(
 ) -> None:
     items = in_order(drawn)
     cut = data.draw(st.integers(0, len(items)))
-    steady, restarted = FeatureBuilder(shop), FeatureBuilder(shop)
+    steady, restarted = RowBuilder(shop), RowBuilder(shop)
     fed(steady, items[:cut])
     restarted.restore([item for item in items[:cut] if isinstance(item, ParsedEvent)], [])
     restarted.restore([], [item for item in items[:cut] if isinstance(item, ParsedLabel)])

@@ -54,7 +54,7 @@ def test_windows_agree_with_a_textbook(
     past = History()
     for part in (facts[:cut], facts[cut:]):
         past.insert(*([list(column) for column in zip(*part, strict=True)] if part else ([], [], [])))
-    found = aggregate(kind, past.values, *window(past, [key for key, _ in rows], [at for _, at in rows]))
+    found = aggregate(kind, past.values, *window(past, [key for key, _ in rows], [at for _, at in rows])).to_list()
     in_time = sorted(facts, key=lambda fact: fact[1])
     expected = [
         naive(kind, [value for key, known, value in in_time if key == wanted and at - SPAN <= known < at])
@@ -129,9 +129,9 @@ def test_many_facts_are_summed_up_in_parts_with_the_same_result(monkeypatch: pyt
     past = History()
     past.insert(["x"] * 100, list(range(100)), np.sin(np.arange(100)).tolist())
     bounds = window(past, ["x"] * 30, range(0, 120, 4), 25)
-    whole = aggregate("std", past.values, *bounds)
+    whole = aggregate("std", past.values, *bounds).to_list()
     monkeypatch.setattr(windows, "_CHUNK_FACTS", 40)
-    assert aggregate("std", past.values, *bounds) == whole
+    assert aggregate("std", past.values, *bounds).to_list() == whole
 
 
 def test_microseconds_are_exact() -> None:

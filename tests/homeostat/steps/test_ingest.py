@@ -1,17 +1,21 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeostat.batches import RawEvents
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
 from homeostat.records import DeadLetter, FeatureRow, Label, RawEvent, RawLabel, Record
 from homeostat.steps.ingest import IngestStep
+from homeostat.tabular import feature_rows, json_rows
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -111,11 +115,11 @@ def test_a_label_of_an_unknown_event_goes_out_all_the_same(step: IngestStep) -> 
 
 def test_a_bad_record_becomes_a_dead_letter_with_topic_reason_and_bytes(step: IngestStep) -> None:
     bad_event, bad_label = event("a", 0, seconds="long"), label("a", 1, fault="maybe")
-    letters = only(DeadLetter, step.handle([bad_event, bad_label, RawEvent(b"\xff")], at(10)))
+    letters = only(DeadLetter, step.handle([bad_event, RawEvent(b"\xff"), bad_label], at(10)))
     assert [(letter.topic, letter.value, letter.at) for letter in letters] == [
         ("raw_events", bad_event.value, at(10)),
-        ("raw_labels", bad_label.value, at(10)),
         ("raw_events", b"\xff", at(10)),
+        ("raw_labels", bad_label.value, at(10)),
     ]
     assert "field 'seconds' is \"long\", expected a number or null" in letters[0].reason
 
@@ -247,3 +251,29 @@ def test_after_a_restart_an_event_repeated_past_the_lateness_is_quarantined(step
     out = step.handle([event("a", 0), event("b", 100)], at(101))
     assert [row.event_id for row in only(FeatureRow, out)] == ["b"]
     assert reasons(out)[0].startswith("too late")
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    drawn=st.lists(st.tuples(st.integers(-90, 90), st.integers(0, 30), st.floats(-1, 100)), min_size=1, max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    copies=st.sampled_from([1, 3]),
+)
+def test_events_in_columns_are_handled_like_events_alone(
+    contract: Contract, drawn: list[tuple[int, int, float]], cuts: list[int], copies: int
+) -> None:
+    rows = [
+        {"event_id": f"e{number}", "event_time": at(100 + minutes), "line": f"l{number % 3}", "seconds": seconds}
+        for minutes, number, seconds in drawn
+    ] * copies
+    one, other = FakeStores(), FakeStores()
+    alone = IngestStep(contract, one, one)  # type: ignore[arg-type]
+    columns = IngestStep(contract, other, other)  # type: ignore[arg-type]
+    bounds = sorted({0, len(rows), *(min(cut, len(rows)) for cut in cuts)})
+    for start, stop in pairwise(bounds):
+        table = pl.DataFrame(rows[start:stop])
+        expected = alone.handle([RawEvent(value) for value in json_rows(table)], at(150))
+        found = columns.handle([RawEvents(table)], at(150))
+        assert feature_rows(found) == feature_rows(expected)
+        assert only(DeadLetter, found) == only(DeadLetter, expected)
+    assert (one.online, one.counts) == (other.online, other.counts)

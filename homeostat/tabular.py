@@ -1,0 +1,51 @@
+"""Rows as columns and one by one: the same cells either way."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import polars as pl
+
+from homeostat.batches import FeatureRows
+from homeostat.records import FeatureRow, Record
+
+_FEW: Final = 64  # rows that cost less one by one than columns cost to begin with
+_MOST: Final = 10_000  # rows of one message
+_BYTES: Final = 4 << 20  # of one message, about
+
+
+def json_rows(table: pl.DataFrame) -> list[bytes]:
+    """Return each row as the JSON object that would have been sent for it alone."""
+    return table.write_ndjson().encode().split(b"\n")[:-1]
+
+
+def single_rows(table: pl.DataFrame) -> list[FeatureRow]:
+    """Return each row of a table as a record."""
+    ids, entities, times, *cells = table.get_columns()
+    values = zip(*(column.to_list() for column in cells), strict=True)
+    return list(map(FeatureRow, ids.to_list(), entities.to_list(), utc_times(times), values))
+
+
+def utc_times(times: pl.Series) -> list[datetime]:
+    """Return aware times that name ``datetime.UTC``; polars would name a zone of the same offset, more slowly."""
+    return [time.replace(tzinfo=UTC) for time in times.cast(pl.Datetime("us")).to_list()]
+
+
+def as_records(table: pl.DataFrame) -> Iterator[FeatureRow | FeatureRows]:
+    """Yield the rows of a table as they travel: few of them one by one, many as columns."""
+    if table.height <= _FEW:
+        yield from single_rows(table)
+        return
+    most = int(_BYTES / (table.estimated_size() / table.height))
+    yield from map(FeatureRows, table.iter_slices(max(1, min(most, _MOST))))
+
+
+def feature_rows(records: Iterable[Record]) -> list[FeatureRow]:
+    """Return all feature rows among records, one by one."""
+    rows: list[FeatureRow] = []
+    for record in records:
+        if isinstance(record, FeatureRow):
+            rows.append(record)
+        elif isinstance(record, FeatureRows):
+            rows += single_rows(pl.DataFrame(record.rows))
+    return rows

@@ -1,0 +1,180 @@
+"""A disk that is full or away: work stops, says why, loses nothing, and goes on by itself."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from homeostat import worker
+from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
+from homeostat.bootstrap import LazyStack, build_workers
+from homeostat.contract.load import load_contract
+from homeostat.errors import TransientError
+from homeostat.flow import topic_name
+from homeostat.metric_names import CONSUMER_LAG
+from homeostat.ports import NewMessage
+from homeostat.processes.keeper import BackOff
+from homeostat.settings import Settings
+from homeostat.tabular import json_rows
+from homeostat.worker import Worker
+
+CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
+BEGIN = datetime(2030, 1, 7, tzinfo=UTC)
+ROWS = 300
+DISK_MIB = 24
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here, so no disk can be filled: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+class Driven:
+    """One worker as a process's rounds, without their pauses."""
+
+    def __init__(self, driven: Worker) -> None:
+        self.product = driven.row.step
+        self.run = driven.run_once
+
+
+class Site:
+    """A product's ingestor and joiner, the offline store on one disk, event log and online store perhaps on another."""
+
+    def __init__(self, folder: Path, others: Path) -> None:
+        contract = load_contract(CONTRACT)
+        self.product = contract.product
+        self.telemetry = PrometheusTelemetry()
+        self.stack = LazyStack(contract, folder / "home", Settings().without_servers(), self.telemetry)
+        servers = LazyStack(contract, others, Settings().without_servers())
+        self.stack.__dict__.update(log=servers.log, online=servers.online)
+        self._now = BEGIN + timedelta(days=1)
+        self._sent = 0
+        workers = build_workers(contract, self.stack, 7, ("ingest", "archive"))
+        self.steps = {name: BackOff(Driven(made)) for name, made in workers.items()}  # type: ignore[arg-type]
+
+    def send(self, rows: int = ROWS) -> None:
+        """Put events into the log."""
+        number = pl.Series(range(self._sent, self._sent + rows))
+        events = pl.DataFrame(
+            {
+                "event_id": "e" + number.cast(pl.String),
+                "event_time": number.cast(pl.Duration("ms")) + BEGIN,
+                "turbine": "t" + (number % 40).cast(pl.String),
+                "maker": ["acme"] * rows,
+                "load": number / 7,
+                "wind": number / 3,
+            }
+        )
+        topic = topic_name(self.product, "raw_events")
+        self.stack.log.append([NewMessage(topic, value) for value in json_rows(events)], self._now)
+        self._sent += rows
+
+    def work(self) -> None:
+        for step in self.steps.values():
+            step._until = 0.0  # what it would wait for is over
+            step.run(self._now)
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What ``/readyz`` says of each process that does not work."""
+        return {name: step.trouble for name, step in self.steps.items() if step.trouble}
+
+    def lag(self, step: str, topic: str) -> float:
+        text = self.telemetry.render().decode()
+        labels = (f'step="{step}"', f'topic="{topic}"')
+        (line,) = [
+            line for line in text.splitlines() if line.startswith(CONSUMER_LAG) and all(part in line for part in labels)
+        ]
+        return float(line.rsplit(" ", 1)[1])
+
+    def assert_whole(self) -> None:
+        """Each event sent is in the offline store, once."""
+        paths = list((self.stack._home / "feast" / "features").rglob("*.parquet"))
+        stored = pl.concat([pl.read_parquet(path, columns=["event_id"]) for path in paths])["event_id"]
+        assert set(stored) == {f"e{i}" for i in range(self._sent)}
+        assert stored.n_unique() == len(stored)
+
+
+def fill(folder: Path) -> Path:
+    """Take all the room there is."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(b"\0" * size)
+            except OSError:
+                size //= 2
+    return ballast
+
+
+def full(disk: Path) -> Callable[[], object]:
+    ballast = fill(disk)
+    return ballast.unlink
+
+
+def lost(disk: Path) -> Callable[[], object]:
+    features, away = disk / "home" / "feast" / "features", disk / "away"
+    features.rename(away)
+    return lambda: away.replace(features)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(full, "No space left on device"), (lost, "No such file or directory")],
+)
+def test_a_store_that_cannot_be_written_stops_work_until_it_can(
+    disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[Path], Callable[[], object]],
+    said: str,
+) -> None:
+    monkeypatch.setattr(worker, "_LAG_S", 0.0)  # it is looked at now and then
+    site = Site(disk, tmp_path / "servers")
+    site.send()
+    site.work()
+    assert site.troubles == {}
+    mend = fault(disk)
+    site.send()
+    for _ in range(3):
+        site.work()
+    assert said in site.troubles["archive"]
+    assert "it goes on once" in site.troubles["archive"]
+    assert site.lag("archive", "features") > 0
+    mend()
+    site.work()
+    assert site.troubles == {}
+    site.assert_whole()
+
+
+def test_a_full_disk_under_the_embedded_event_log_takes_nothing_in_and_goes_on(disk: Path) -> None:
+    site = Site(disk, disk / "home")
+    site.send()
+    site.work()
+    ballast = fill(disk)
+    with pytest.raises(TransientError, match="the disk is full; nothing of this call was stored"):
+        site.send(20_000)
+    site.work()
+    ballast.unlink()
+    site.send()
+    site.work()
+    assert site.troubles == {}
+    site.assert_whole()
