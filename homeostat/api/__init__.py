@@ -5,5 +5,18 @@ from homeostat.api.bodies import Limits
 from homeostat.api.door import ClockDesk, FrontDoor, Served
 from homeostat.api.instance import build_watched
 from homeostat.api.measuring import Measured
+from homeostat.api.webhook import PATH as WEBHOOK_PATH
+from homeostat.api.webhook import Knocks, add_webhook
 
-__all__ = ["ClockDesk", "FrontDoor", "Limits", "Measured", "Served", "build_app", "build_watched"]
+__all__ = [
+    "WEBHOOK_PATH",
+    "ClockDesk",
+    "FrontDoor",
+    "Knocks",
+    "Limits",
+    "Measured",
+    "Served",
+    "add_webhook",
+    "build_app",
+    "build_watched",
+]

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from fastapi import APIRouter, FastAPI
 
 from homeostat.api.bodies import Limits
-from homeostat.api.describe import DescribedApi, Description
+from homeostat.api.describe import Description
+from homeostat.api.direct import DirectApi, direct
 from homeostat.api.door import ClockDesk, Served
 from homeostat.api.failures import handle_failures
 from homeostat.api.instance import ClockRoutes, add_watching
@@ -32,7 +33,7 @@ def build_app(
         limits: How large a request may be, and who may ask.
     """
     limits = limits or Limits()
-    app = DescribedApi(
+    app = DirectApi(
         title="Homeostat",
         description=_ABOUT,
         version="1",
@@ -48,7 +49,11 @@ def build_app(
     add_watching(app, {name: served.front.ready for name, served in products.items()}, metrics)
     router = APIRouter(prefix="/v1", dependencies=demanding(limits.tokens))
     ClockRoutes(clock, limits).add_to(router)
-    for served in products.values():
-        ProductRoutes(served, clock, limits).add_to(router, app.models)
+    routes = [ProductRoutes(served, clock, limits) for served in products.values()]
+    for of_product in routes:
+        of_product.add_to(router, app.models)
+    app.direct = {
+        f"{router.prefix}{path}": direct(route, limits.tokens) for r in routes for path, route in r.paths.items()
+    }
     app.include_router(router)
     return app

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 
 from starlette.requests import Request
 
@@ -46,17 +47,23 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
 
 def _check_headers(request: Request) -> None:
-    """Refuse what is no JSON; no type at all too, as a browser sends any site's request without one."""
+    headers = request.headers
+    if fault := _fault(headers.get("content-type", ""), headers.get("content-encoding", "identity")):
+        raise ProblemError(415, fault)
+
+
+@lru_cache(maxsize=256)  # callers have few ways to say it, and parsing takes as long as all else in a small request
+def _fault(content_type: str, content_encoding: str) -> str | None:
+    """Say what is no JSON by its headers; no type at all too, as a browser sends any site's request without one."""
     header = Message()
-    header["content-type"] = request.headers.get("content-type", "")
+    header["content-type"] = content_type
     kind = header.get_content_type() if header["content-type"] else "none"
     charset = str(header.get_param("charset", "utf-8")).lower()
     if kind != "application/json" or charset not in {"utf-8", "utf8"}:
         shown = header["content-type"][:60] or "none"
-        raise ProblemError(415, f"the content type is {shown}: expected application/json")
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise ProblemError(415, f"the content encoding is {coding[:60]}: expected none")
+        return f"the content type is {shown}: expected application/json"
+    coding = content_encoding.strip().lower()
+    return None if coding == "identity" else f"the content encoding is {coding[:60]}: expected none"
 
 
 async def _read(request: Request, most: int) -> bytes | None:

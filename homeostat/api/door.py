@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
+from homeostat.features.query import Query
 from homeostat.records import Prediction
-from homeostat.steps.predict import Query
 
 Answer = Prediction | InvalidRecordError
 

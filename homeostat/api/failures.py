@@ -1,6 +1,7 @@
 """Whatever goes wrong is answered as a problem, the framework's own errors too."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -14,22 +15,34 @@ from homeostat.errors import TransientError
 _MAX_NAME = 63
 
 
+async def _told(_: Request, error: ProblemError) -> Response:
+    return problem(error)
+
+
+async def _passing(_: Request, error: TransientError) -> Response:
+    return problem(unavailable(error))
+
+
+async def _gone(_: Request, _error: ClientDisconnect) -> Response:
+    return problem(ProblemError(400, "the caller hung up"))
+
+
+async def unexpected(_: Request, _error: Exception) -> Response:
+    """Answer what nobody thought of; the framework raises it again after this, so that the server's log has it."""
+    return problem(ProblemError(500, "the server failed at this request; its log says how"))
+
+
+ANSWERS: Final[Mapping[Any, Callable[..., Awaitable[Response]]]] = {
+    ProblemError: _told,
+    TransientError: _passing,
+    ClientDisconnect: _gone,
+}
+"""What answers each kind of failure that a route may raise."""
+
+
 def handle_failures(app: FastAPI, products: Collection[str]) -> None:
     """Answer every error with a problem; ``products`` are those that a caller may have meant."""
 
-    @app.exception_handler(ProblemError)
-    async def told(_: Request, error: ProblemError) -> Response:
-        return problem(error)
-
-    @app.exception_handler(TransientError)
-    async def passing(_: Request, error: TransientError) -> Response:
-        return problem(unavailable(error))
-
-    @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, _error: ClientDisconnect) -> Response:
-        return problem(ProblemError(400, "the caller hung up"))
-
-    @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
         path, detail, headers = request.url.path, str(error.detail), dict(error.headers or {})
         if error.status_code == 404:
@@ -39,10 +52,8 @@ def handle_failures(app: FastAPI, products: Collection[str]) -> None:
             detail, headers["Allow"] = f"{request.method} is not for {path[:200]}: expected {allowed}", allowed
         return problem(ProblemError(error.status_code, detail, headers=headers))
 
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, _error: Exception) -> Response:
-        # The framework raises it again after this, so that the server's log has it whole.
-        return problem(ProblemError(500, "the server failed at this request; its log says how"))
+    for kind, answer in {**ANSWERS, HTTPException: framework, Exception: unexpected}.items():
+        app.add_exception_handler(kind, answer)
 
 
 def _nothing_at(path: str, app: FastAPI, products: Collection[str]) -> str:

@@ -16,8 +16,8 @@ from homeostat.api.reasons import faults_of
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.parsing import EARLIEST, EventParser, LabelParser
+from homeostat.features.query import Query
 from homeostat.steps.ingest import CLOCK_SLACK
-from homeostat.steps.predict import Query
 
 _REFUSED = "nothing was stored"
 

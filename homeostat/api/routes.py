@@ -1,7 +1,7 @@
 """The routes of one product."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, TypeVar
@@ -38,33 +38,34 @@ class ProductRoutes:
         self._limits = limits
         self._reader = Reader(served.front.contract, limits)
 
+    @property
+    def paths(self) -> Mapping[str, Callable[[Request], Awaitable[Response]]]:
+        """The POST routes by their path."""
+        return {f"/{self._front.contract.product}/{r.__name__}": r for r in (self.events, self.labels, self.predict)}
+
     def add_to(self, router: APIRouter, description: Description) -> None:
         """Add the routes, and what they take to the API's description."""
-        contract = self._front.contract
-        product, most = contract.product, self._limits.rows
+        contract, most = self._front.contract, self._limits.rows
         event = event_model(contract)
         takes = description.add(
             list_model(contract, "Events", "events", event, most),
             list_model(contract, "Labels", "labels", label_model(contract), most),
             list_model(contract, "Rows", "rows", asked_model(contract, event), most),
         )
-        table: tuple[tuple[Callable[[Request], Any], Model, int], ...] = (
-            (self.events, Accepted, 202),
-            (self.labels, Accepted, 202),
-            (self.predict, Predictions, 200),
-        )
-        for asked, (route, answers, status) in zip(takes, table, strict=True):
+        made: tuple[tuple[Model, int], ...] = ((Accepted, 202), (Accepted, 202), (Predictions, 200))
+        for (path, route), asked, (answers, status) in zip(self.paths.items(), takes, made, strict=True):
             router.add_api_route(
-                f"/{product}/{route.__name__}",
+                path,
                 route,
                 methods=["POST"],
                 status_code=status,
-                tags=[product],
+                tags=[contract.product],
                 openapi_extra=body(asked),
                 responses=answer(status, answers) | problems(401, 408, 413, 415, 422, 429, 503),
                 response_class=JSONResponse,
             )
-        router.add_api_route(f"/{product}/status", self.status, tags=[product], responses=problems(401, 503))
+        status_path = f"/{contract.product}/status"
+        router.add_api_route(status_path, self.status, tags=[contract.product], responses=problems(401, 503))
 
     async def events(self, request: Request) -> Response:
         """Store events; they are durable when this answers, or none of them is."""
@@ -90,7 +91,8 @@ class ProductRoutes:
         if faults:
             stored = any(isinstance(row, bytes) for row in rows)
             raise refused(faults, f"no prediction is answered{_STORED if stored else ''}")
-        found = [_predicted(a, self._front.ready()) for a in answers if isinstance(a, Prediction)]
+        why_not = self._front.ready()
+        found = [_predicted(a, why_not) for a in answers if isinstance(a, Prediction)]
         return Response(msgspec.json.encode({"predictions": found}), media_type="application/json")
 
     async def status(self, request: Request) -> Response:  # noqa: ARG002 - the shape of a route

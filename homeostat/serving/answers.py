@@ -8,9 +8,9 @@ import msgspec
 
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
+from homeostat.features.query import Query
 from homeostat.records import DeadLetter, Prediction, Record
 from homeostat.serving.work import Answer, Asking
-from homeostat.steps.predict import Query
 from homeostat.worker import Step
 
 
@@ -48,6 +48,11 @@ class Answers:
         self._values: set[bytes] = set()
         self._predictions: dict[str, Prediction] = {}
         self._refusals: dict[bytes, str] = {}  # by the bytes: another event with the same id may be a good one
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for what becomes of an event."""
+        return bool(self._values)
 
     def id_of(self, row: bytes | Query) -> str | None:
         """Return the id of an event, None where it can't be read (ingestion will say why) and for a query."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from homeostat.bootstrap import Ports, build_worker
@@ -57,14 +58,23 @@ def build_front(
     workers: tuple[Moving, ...]
     if deployed:
         predict = deployed.share(partial(build, "predict", predicting))
-        workers = (predict, Following(contract.product, stack.log, answers.hear))
+        workers = (predict, Following(contract.product, stack.log, answers))
     else:
         ingest = Overheard(IngestStep(contract, stack.online, stack.telemetry), answers.hear)
         workers = (build("ingest", ingest), build("predict", Overheard(predicting, answers.hear)))
-    machine = Machine(
-        log=stack.log,
-        workers=workers,
-        desk=Desk(contract, stack.log, predicting, answers, stack.telemetry),
-        readiness=Readiness(contract, models, stack.cases, stack.ledger, stack.log),
+    desk = partial(Desk, contract, stack.log, predicting, telemetry=stack.telemetry)
+    missing = Readiness(contract, models, stack.cases, stack.ledger, stack.log).missing
+    return Front(
+        contract,
+        clock,
+        Machine(stack.log, workers, desk(answers=answers), missing),
+        limits,
+        # beside the log and whatever comes by it: who asks about an entity waits for no event of others
+        queries=Front(contract, clock, Machine(stack.log, (), desk(answers=Answers(contract)), _nothing), limits)
+        if deployed
+        else None,
     )
-    return Front(contract, clock, machine, limits)
+
+
+def _nothing(_: datetime) -> None:
+    """Miss nothing."""

@@ -7,13 +7,14 @@ from time import monotonic, thread_time
 from homeostat.codec import encode
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError, TransientError
+from homeostat.features.query import Query
 from homeostat.flow import topic_name
 from homeostat.metric_names import STEP_CPU
 from homeostat.ports import EventLog, NewMessage, Telemetry
 from homeostat.records import Prediction
 from homeostat.serving.answers import Answers
 from homeostat.serving.work import Answer, Asking
-from homeostat.steps.predict import PredictStep, Query
+from homeostat.steps.predict import PredictStep
 
 _PATIENCE_S = 5.0
 _Reply = tuple[Answer, NewMessage | None]

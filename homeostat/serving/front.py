@@ -12,12 +12,11 @@ from typing import Protocol
 
 from homeostat.contract.model import Contract
 from homeostat.errors import OverloadedError, TransientError
+from homeostat.features.query import Query
 from homeostat.flow import EXTERNAL, topic_name
 from homeostat.ports import Clock, EventLog, NewMessage
 from homeostat.serving.desk import Desk
-from homeostat.serving.readiness import Readiness
 from homeostat.serving.work import Answer, Asking, Sending, Waiting, Work
-from homeostat.steps.predict import Query
 
 _READINESS_S = 1.0  # between looks at what a cold start waits for
 _MOST_BACK_OFF_S = 5.0
@@ -53,7 +52,7 @@ class Machine:
     log: EventLog
     workers: Sequence[Moving]
     desk: Desk
-    readiness: Readiness
+    missing: Callable[[datetime], str | None]  # what it takes until a champion serves
 
 
 class Front:
@@ -64,12 +63,15 @@ class Front:
     without loss; whatever else fails ends the front, and what was acknowledged is handled by the next process.
     """
 
-    def __init__(self, contract: Contract, clock: Clock, machine: Machine, limits: Limits) -> None:
-        """Take the parts; nothing happens before ``start``."""
+    def __init__(
+        self, contract: Contract, clock: Clock, machine: Machine, limits: Limits, *, queries: "Front | None" = None
+    ) -> None:
+        """Take the parts, and who answers requests without events; nothing happens before ``start``."""
         self.contract = contract
         self._clock = clock
         self._machine = machine
         self._limits = limits
+        self._queries = queries
         self._waiting = Waiting(limits.waiting_rows)
         self._new: list[Work] = []  # taken, and not in the log yet
         self._asked: list[Asking] = []  # in the log, and not answered yet
@@ -87,7 +89,7 @@ class Front:
     @property
     def failure(self) -> BaseException | None:
         """What ended the front, None while it works or after an orderly stop."""
-        return self._failure
+        return self._failure or (self._queries.failure if self._queries else None)
 
     @property
     def passed(self) -> datetime | None:
@@ -97,13 +99,15 @@ class Front:
     @property
     def waiting_rows(self) -> int:
         """How many rows wait to be taken."""
-        return self._waiting.rows
+        return self._waiting.rows + (self._queries.waiting_rows if self._queries else 0)
 
     def ready(self) -> str | None:
         """Return None when predictions come from a model, else what they wait for; events are taken all the same."""
-        if self._failure is not None:
-            return f"failed: {self._failure!r}"
-        return "stopping" if self._waiting.closed else self._why_not
+        if (failure := self.failure) is not None:
+            return f"failed: {failure!r}"
+        if self._waiting.closed:
+            return "stopping"
+        return self._why_not or (self._queries.ready() if self._queries else None)
 
     def send(self, events: Sequence[bytes], labels: Sequence[bytes]) -> Future[None]:
         """Return a future that is done when all records are durable in the log.
@@ -124,6 +128,8 @@ class Front:
         Raises:
             OverloadedError: Too much waits already, or the front is stopping.
         """
+        if self._queries and not any(isinstance(row, bytes) for row in rows):
+            return self._queries.predict(rows)
         asking = Asking(tuple(rows), tuple(map(self._machine.desk.id_of, rows)))
         self._waiting.put(asking)
         return asking.future
@@ -135,9 +141,13 @@ class Front:
     def start(self) -> None:
         """Begin to work; what was acknowledged before and not handled is handled first."""
         self._thread.start()
+        if self._queries:
+            self._queries.start()
 
     def stop(self) -> None:
         """Refuse new work, finish what waits, and return when that is done."""
+        if self._queries:
+            self._queries.stop()
         self._stop_by = monotonic() + _STOP_WITHIN_S
         self._waiting.close(f"{self.contract.product}: the server is stopping")
         if self._thread.ident is None:  # never started
@@ -200,7 +210,7 @@ class Front:
             self._rows = 0
         self._passed = now
         if monotonic() - self._looked_at >= _READINESS_S:
-            self._why_not = machine.readiness.missing(now)
+            self._why_not = machine.missing(now)
             self._looked_at = monotonic()
 
     def _store(self, now: datetime) -> None:

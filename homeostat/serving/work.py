@@ -8,8 +8,8 @@ from threading import Condition
 from time import monotonic
 
 from homeostat.errors import InvalidRecordError, OverloadedError
+from homeostat.features.query import Query
 from homeostat.records import Prediction
-from homeostat.steps.predict import Query
 
 Answer = Prediction | InvalidRecordError
 

@@ -11,25 +11,17 @@ from typing import Protocol
 from homeostat.canary.routing import arm_of, propensity
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError, ModelError
+from homeostat.features.query import Query
 from homeostat.metric_names import FALLBACKS, LATENCY, PREDICTIONS, SLA_ATTAINMENT
 from homeostat.ports import Aliases, AliasReader, ModelPackage, OnlineFeatures, OnlineRow, Telemetry
 from homeostat.records import Arm, FeatureRow, Prediction, Record, Scalar, derived_id
+from homeostat.tabular import feature_rows
 from homeostat.training.models import ScoringModel, load_model
 
 Values = tuple[Scalar, ...]
 
 CLOCK_SLACK = timedelta(minutes=1)  # clocks of callers may be this far ahead of ours
 _LARGEST = sys.float_info.max
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A question about an entity as it is now, without an event of its own; ``given`` features win over stored ones."""
-
-    event_id: str  # what its label will name
-    entity_id: str
-    event_time: datetime
-    given: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +62,7 @@ class PredictStep:
 
     Every model with an alias scores every row, so that the judge compares models on the same rows and
     ``previous`` stays warm. A model that fails is answered for by the next one, and the prediction says so.
+    Several threads may ask at once.
     """
 
     def __init__(
@@ -81,7 +74,7 @@ class PredictStep:
         self._online = online
         self._telemetry = telemetry
         self._categorical = contract.categorical
-        self._models: dict[str, ScoringModel] = {}
+        self._models: dict[str, ScoringModel] = {}  # replaced, never changed: another thread may be reading it
         self._within_sla = 0
         self._served = 0
 
@@ -91,7 +84,7 @@ class PredictStep:
         The row in hand is what the event could know. The online store may hold a later event of the entity
         by now, which can have the same time, or none at all where it evicts.
         """
-        rows = [record for record in records if isinstance(record, FeatureRow)]
+        rows = feature_rows(records)
         started = perf_counter()
         return list(self._predicted(rows, [row.values for row in rows], now, started))
 
@@ -106,7 +99,7 @@ class PredictStep:
         asked = [(q, v) for q, v in zip(queries, found, strict=True) if not isinstance(v, InvalidRecordError)]
         rows, values = [query for query, _ in asked], [v for _, v in asked]
         predictions = iter(self._predicted(rows, values, now, started) if asked else [])
-        return [v if isinstance(v, InvalidRecordError) else replace(next(predictions), on_request=True) for v in found]
+        return [v if isinstance(v, InvalidRecordError) else next(predictions) for v in found]
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
         """Need no memory: what serves is in the registry."""
@@ -163,9 +156,11 @@ class PredictStep:
         return scored
 
     def _model(self, version: str) -> ScoringModel:
-        if version not in self._models:
-            self._models[version] = load_model(self._registry.load(version).files)
-        return self._models[version]
+        model = self._models.get(version)
+        if model is None:
+            model = load_model(self._registry.load(version).files)
+            self._models = {**self._models, version: model}
+        return model
 
     def _predictions(
         self, rows: Sequence[FeatureRow | Query], values: Sequence[Values], scored: _Scored, now: datetime
@@ -191,6 +186,7 @@ class PredictStep:
                     values=values[i],
                     scores={known: scores[i] for known, scores in scored.scores.items()},
                     fallback=fallback,
+                    on_request=isinstance(row, Query),
                 )
             )
         return predictions

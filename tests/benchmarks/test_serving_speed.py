@@ -15,9 +15,9 @@ import pytest
 from homeostat.adapters.system_clock import SystemClock
 from homeostat.bootstrap import embedded_stack
 from homeostat.contract.model import Contract
+from homeostat.features.query import Query
 from homeostat.ports import ModelPackage
 from homeostat.serving import build_front
-from homeostat.steps.predict import Query
 from homeostat.training.models import dump_model
 from homeostat.training.recipe import Recipe, fit
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Event, RLock, Thread
 
@@ -24,10 +24,16 @@ READY_S = 240  # seven processes that import Feast or MLflow, on a machine that 
 class Deployment:
     """One product's processes; ``servers`` is the environment that names the servers, empty for embedded stores."""
 
-    def __init__(self, home: Path, contract: Path, servers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        contract: Path,
+        servers: Mapping[str, str] | None = None,
+        processes: Sequence[str] = PROCESSES,
+    ) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        self.ports = {name: free_port() for name in PROCESSES}
+        self.ports = {name: free_port() for name in processes}
         self.url = f"http://127.0.0.1:{self.ports['predictor']}"
         self._environment = {
             **os.environ,
@@ -39,8 +45,8 @@ class Deployment:
         }
         self._lock = RLock()
         self._over = Event()
-        self._running = {name: self._start(name) for name in PROCESSES}
-        self.deaths = dict.fromkeys(PROCESSES, 0)
+        self._running = {name: self._start(name) for name in processes}
+        self.deaths = dict.fromkeys(processes, 0)
         self._watch = Thread(target=self._restart, daemon=True)
         self._watch.start()
 
@@ -55,7 +61,7 @@ class Deployment:
 
     def waits(self) -> dict[str, str]:
         """What each process that doesn't work yet waits for."""
-        said = {name: self._missing(name) for name in PROCESSES}
+        said = {name: self._missing(name) for name in self.ports}
         return {name: why for name, why in said.items() if why and "no champion yet" not in why}
 
     def stop(self) -> dict[str, int]:
@@ -68,7 +74,7 @@ class Deployment:
 
     def logs(self) -> dict[str, str]:
         """The end of what each has to say."""
-        return {name: self._log(name).read_text()[-1500:] for name in PROCESSES}
+        return {name: self._log(name).read_text()[-1500:] for name in self.ports}
 
     def _missing(self, name: str) -> str:
         try:

@@ -17,10 +17,10 @@ from homeostat.adapters.memory import MemoryLog
 from homeostat.api import Limits, Served, build_app
 from homeostat.contract.model import Contract
 from homeostat.errors import HomeostatError
+from homeostat.features.query import Query
 from homeostat.records import Arm, Prediction
 from homeostat.serving import Front, build_front
 from homeostat.serving import Limits as FrontLimits
-from homeostat.steps.predict import Query
 from tests.stacks import memory_stack
 
 NOW = datetime(2030, 1, 7, 12, tzinfo=UTC)

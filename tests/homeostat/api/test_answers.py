@@ -142,6 +142,16 @@ def test_a_store_that_does_not_answer_is_503_and_a_bug_is_a_problem_without_inna
     told(client.get("/v1/calls/status"), 500)
 
 
+@pytest.mark.parametrize(("path", "body"), REQUESTS)
+def test_a_bug_behind_a_post_route_is_a_problem_without_innards(
+    door: Door, at_door: Client, path: str, body: dict[str, Any]
+) -> None:
+    door.refuse = KeyError("secret")
+    answer = at_door.post(f"/v1/calls/{path}", json=body)
+    told(answer, 500)
+    assert "secret" not in answer.text
+
+
 def test_readiness_names_each_product(door: Door) -> None:
     other = Door(CONTRACT.model_copy(update={"product": "others"}))
     app = build_app({"calls": Served(door, dict), "others": Served(other, dict)}, Clock(), bytes)

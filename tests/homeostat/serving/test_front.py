@@ -10,10 +10,10 @@ from homeostat.adapters.memory import ManualClock
 from homeostat.bootstrap import Stack
 from homeostat.codec import decode
 from homeostat.errors import InvalidRecordError, OverloadedError
+from homeostat.features.query import Query
 from homeostat.flow import topic_name
 from homeostat.ports import NewMessage
 from homeostat.records import Arm, Prediction
-from homeostat.steps.predict import Query
 from tests.homeostat.serving.conftest import CONTRACT, T0, MakeFront, event, label, serve
 
 SOON_S = 60.0  # a machine that is busy with other tests

@@ -16,10 +16,10 @@ from homeostat.adapters.memory_features import MemoryOnlineFeatures
 from homeostat.adapters.sqlite_log import SqliteLog
 from homeostat.bootstrap import Stack
 from homeostat.errors import HomeostatError, OverloadedError, TransientError
+from homeostat.features.query import Query
 from homeostat.ports import Aliases, NewMessage
 from homeostat.records import FeatureRow, Prediction
 from homeostat.serving import build_front
-from homeostat.steps.predict import Query
 from tests.homeostat.serving.conftest import CONTRACT, T0, MakeFront, event, label, serve
 from tests.homeostat.serving.test_front import SOON_S, read, until
 

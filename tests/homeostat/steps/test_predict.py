@@ -10,10 +10,11 @@ from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
 from homeostat.adapters.memory_features import MemoryOnlineFeatures
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
+from homeostat.features.query import Query
 from homeostat.metric_names import FALLBACKS, PREDICTIONS
 from homeostat.ports import ModelPackage
 from homeostat.records import Arm, FeatureRow, Prediction
-from homeostat.steps.predict import PredictStep, Query
+from homeostat.steps.predict import PredictStep
 from homeostat.training.models import dump_model
 from homeostat.training.recipe import Recipe, fit
 
