@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 VALUE_BINS = 32  # quantile bins of a number: the binned KS misses at most 1/32 of the distance
 TOP_CATEGORIES = 50  # rarer ones share one bin
 _INDEX_BINS = 16  # a number's bins are joined in pairs above it: 32 would only add noise to the index
+Cells = Sequence[object] | np.ndarray | pl.Series
+"""One column of rows."""
+
 _MANY = 1024  # numbers from which comparing with every edge beats a search for each number: 12 ns against 50
 
 
@@ -24,6 +28,7 @@ class Bins:
     categorical: bool
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
+    centres: tuple[float, ...] = ()  # mean reference value of each value bin of a number; none in old profiles
 
     @property
     def missing(self) -> int:
@@ -52,10 +57,24 @@ def number_bins(name: str, values: np.ndarray, weights: np.ndarray) -> Bins:
         # one bin below the least and one above the greatest: a constant that starts to move is seen
         below = math.nextafter(ordered[0], -math.inf)
         edges = filter(math.isfinite, (below, *map(float, ordered)))  # JSON has no infinity
-        return Bins(name, categorical=False, edges=tuple(edges))
+        return _centred(Bins(name, categorical=False, edges=tuple(edges)), values[known], weights[known])
     mass = np.cumsum(np.bincount(inverse, weights=weights[known]))
     at = np.searchsorted(mass, mass[-1] * np.arange(1, VALUE_BINS) / VALUE_BINS)
-    return Bins(name, categorical=False, edges=tuple(map(float, np.unique(ordered[at]))))
+    bins = Bins(name, categorical=False, edges=tuple(map(float, np.unique(ordered[at]))))
+    return _centred(bins, values[known], weights[known])
+
+
+def _centred(bins: Bins, values: np.ndarray, weights: np.ndarray) -> Bins:
+    """Return the bins with their reference means; a bin without weight has the edge next to it."""
+    place = np.searchsorted(bins.edges, values, side="left")
+    mass = np.bincount(place, weights, minlength=bins.missing)
+    edges = np.asarray([*bins.edges, bins.edges[-1]])
+    with np.errstate(over="ignore"):
+        sums = np.bincount(place, weights * values, minlength=bins.missing)
+    means = np.divide(sums, mass, out=edges, where=mass > 0)
+    # a sum may leave its bin, by rounding or, near the ends of what a float holds, for good
+    within = np.clip(np.nan_to_num(means), [values.min(), *bins.edges], [*bins.edges, values.max()])
+    return replace(bins, centres=tuple(map(float, within)))
 
 
 def category_bins(name: str, values: Iterable[object], weights: np.ndarray) -> Bins:
@@ -79,25 +98,31 @@ class Coder:
             {value: i for i, value in enumerate(column.categories)} for column in columns
         ]
 
-    def codes(self, values: Sequence[Sequence[object] | np.ndarray]) -> np.ndarray:
+    def codes(self, values: Sequence[Cells]) -> np.ndarray:
         """Return the bin of each cell, shape (n_rows, n_columns).
 
         Args:
-            values: One sequence a column: numbers (None or NaN where missing) or texts (None where missing).
+            values: One sequence a column: numbers (None or NaN where missing) or texts (None where missing). Arrays
+                of numbers and series of texts are fastest.
         """
         coded = np.empty((len(values[0]), len(self.columns)), dtype=np.int32, order="F")  # columns are read whole
         for j, (column, cells) in enumerate(zip(self.columns, values, strict=True)):
             coded[:, j] = self._categories(j, cells) if column.categorical else self._numbers(j, cells)
         return coded
 
-    def _numbers(self, j: int, cells: Sequence[object] | np.ndarray) -> np.ndarray:
+    def _numbers(self, j: int, cells: Cells) -> np.ndarray:
         numbers = np.asarray(cells, dtype=np.float64)  # None becomes NaN
         found = _places(self._edges[j], numbers)
         found[np.isnan(numbers)] = self.columns[j].missing
         return found
 
-    def _categories(self, j: int, cells: Sequence[object] | np.ndarray) -> list[int]:
+    def _categories(self, j: int, cells: Cells) -> list[int] | np.ndarray:
         places, missing = self._places[j], self.columns[j].missing
+        if isinstance(cells, pl.Series):
+            known = cells.cast(pl.Enum(self.columns[j].categories), strict=False).to_physical().cast(pl.Int32)
+            found = known.fill_null(missing - 1).to_numpy(writable=True)
+            found[cells.is_null().to_numpy()] = missing
+            return found
         return [missing if cell is None else places.get(cell, missing - 1) for cell in cells]
 
 
@@ -113,7 +138,8 @@ def _places(edges: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Return how many edges are below each number, 0 for NaN or the count of edges."""
     if numbers.size < _MANY:
         return np.searchsorted(edges, numbers, side="left")
-    found = np.zeros(numbers.size, dtype=np.uint8)
+    found, above = np.zeros(numbers.size, dtype=np.uint8), np.empty(numbers.size, dtype=np.bool_)
     for edge in edges:
-        found += numbers > edge
+        np.greater(numbers, edge, out=above)  # no new array an edge: a third faster
+        found += above.view(np.uint8)
     return found

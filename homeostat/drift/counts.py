@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from homeostat.drift.bins import Coder
+from homeostat.drift.bins import Cells, Coder
 from homeostat.drift.embedding import WIDTH, Embedder
 from homeostat.drift.profile import Profile
 from homeostat.records import Scalar
@@ -40,10 +40,8 @@ class WindowCounts:
         if values:
             self.add_columns([*zip(*values, strict=True)], scores)
 
-    def add_columns(
-        self, columns: Sequence[Sequence[object] | np.ndarray], scores: Sequence[float] | np.ndarray
-    ) -> None:
-        """Count rows given as one sequence per feature; numbers as float arrays are fastest."""
+    def add_columns(self, columns: Sequence[Cells], scores: Sequence[float] | np.ndarray) -> None:
+        """Count rows given as one sequence per feature; arrays of numbers and series of texts are fastest."""
         for start in range(0, len(scores), _CHUNK):
             part = slice(start, start + _CHUNK)
             codes = self.counter.coder.codes([*(column[part] for column in columns), scores[part]])

@@ -8,11 +8,13 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from homeostat.drift.bins import Bins, Coder, category_bins, number_bins
+from homeostat.drift.bins import Bins, Cells, Coder, category_bins, number_bins
 from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_reference
+from homeostat.drift.norms import PIECE_ROWS, SCALES, CellCoder, Norm, norms
 from homeostat.drift.training_windows import column_designs, cut, embedding_design
 from homeostat.errors import ModelError, NotEnoughDataError
+from homeostat.records import Attribution
 
 FILE = "profile.json"
 """The name under which a model package carries its profile."""
@@ -37,6 +39,9 @@ class Profile:
     index_designs: tuple[Design, ...] = ()
     gap_designs: tuple[Design, ...] = ()
     embedding_design: Design = INDEPENDENT
+    # what faults are named by, in pieces of each of SCALES: norms of the features, then of the event time
+    norms: tuple[tuple[Norm, ...], ...] = ()
+    attribution: tuple[Attribution, ...] = ()  # what each feature is to the champion
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -113,7 +118,23 @@ def build_profile(
         index_designs=tuple(index for index, _ in designs),
         gap_designs=tuple(gap for _, gap in designs),
         embedding_design=embedding_design(windows, embedder, codes[:, :-1], reference) if windows else INDEPENDENT,
+        norms=_norms(columns[:-1], counts[:-1], cells, frame, window),
     )
+
+
+def _norms(
+    columns: Sequence[Bins],
+    counts: Sequence[np.ndarray],
+    cells: Sequence[Cells],
+    frame: pl.DataFrame,
+    window: timedelta | None,
+) -> tuple[tuple[Norm, ...], ...]:
+    """Return what is calm in pieces of live size; without a window, in pieces of rows in the order they stand in."""
+    coder = CellCoder(columns)
+    if window is None:
+        return (norms(coder, counts, coder.matrix(cells, np.arange(frame.height)), PIECE_ROWS),) * len(SCALES)
+    rows = coder.matrix(cells, frame["event_time"].dt.epoch("us").to_numpy() / 1e6)
+    return tuple(norms(coder, counts, rows, window.total_seconds() / scale) for scale in SCALES)
 
 
 def _cells(frame: pl.DataFrame, name: str, categorical: frozenset[str]) -> Sequence[object] | np.ndarray:

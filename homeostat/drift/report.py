@@ -9,14 +9,16 @@ import numpy as np
 from homeostat.contract.policies import DriftPolicy
 from homeostat.drift.bins import coarse
 from homeostat.drift.counts import WindowCounts
+from homeostat.drift.damage import moved_share, priced, without_harmless
 from homeostat.drift.design import INDEPENDENT
 from homeostat.drift.discovery import level_in_force
+from homeostat.drift.distances import distances
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
 from homeostat.drift.ks import KsTest, ks_test
-from homeostat.drift.performance import LossBlock, LossTest, loss_test
+from homeostat.drift.performance import LossBlock, LossTest, announced_loss, loss_test
 from homeostat.drift.profile import Profile
 from homeostat.drift.psi import PsiTest, psi_test
-from homeostat.records import DriftScore, DriftStatus, Performance
+from homeostat.records import DriftScore, DriftStatus, LossEstimate, Performance
 
 EMBEDDING = "embedding"
 """The name of the score over the whole feature vector."""
@@ -36,16 +38,18 @@ class Judgement:
     embedding: DriftScore | None = None
     performance: Performance | None = None
     reasons: tuple[str, ...] = ()
+    estimate: LossEstimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _ColumnTest:
-    """Both tests of one column."""
+    """Both tests of one column, and what else there is to say of it."""
 
     name: str
     psi: PsiTest
     ks: KsTest | None
     tests: int = field(default=1)
+    distances: dict[str, float] = field(default_factory=dict)
 
     @property
     def p_value(self) -> float:
@@ -61,10 +65,13 @@ class _ColumnTest:
         if self.ks is not None:
             distance, ks_limit = self.ks.distance, self.ks.limit(level / self.tests)
             drifted = drifted or (distance > ks_limit and distance >= policy.min_ks)
-        return DriftScore(self.name, self.psi.index, psi_limit, distance, ks_limit, self.p_value, drifted)
+        index, p_value = self.psi.index, self.p_value
+        return DriftScore(self.name, index, psi_limit, distance, ks_limit, p_value, drifted, self.distances)
 
 
-def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: DriftPolicy) -> Judgement:
+def judge_window(
+    counts: WindowCounts, blocks: Sequence[LossBlock], policy: DriftPolicy, metric: str = "log_loss"
+) -> Judgement:
     """Return what the window says about the profile it was counted on.
 
     Something drifts when it is significant and large. Significance is joint: one false discovery rate
@@ -82,6 +89,7 @@ def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: Drif
         counts: The window's rows on the champion's profile.
         blocks: Sums of the mature rows, one block per stretch of time.
         policy: Floors, rates, and the least number of rows.
+        metric: Of the contract's objective, for the loss that the scores announce.
     """
     if counts.rows < policy.min_rows:
         return unknown(f"{counts.rows:,} rows in the window, {policy.min_rows:,} needed", counts.rows)
@@ -91,12 +99,14 @@ def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: Drif
     loss = loss_test(blocks)
     loss = loss if loss is not None and loss.rows >= policy.min_rows else None
     unlabelled = [column.p_value for column in columns] + ([whole.p_value] if whole else [])
-    level, loss_level = _levels(unlabelled, loss, policy.false_discovery_rate)
+    labelled = _label_p_value(loss, policy) if loss else None
+    level, label_level = _levels(unlabelled, labelled, policy.false_discovery_rate)
     *features, prediction = [column.score(level, policy) for column in columns]
+    features = _priced(features, profile, counts)
     embedding = _embedding_score(whole, level, policy) if whole else None
-    performance = _performance(loss, profile.expected_loss, loss_level, policy) if loss else None
-    harm = (_harm(loss),) if loss and performance and performance.degraded else ()
-    reasons = (*harm, *_reasons([*features, prediction, embedding], policy))
+    performance = _performance(loss, profile.expected_loss, label_level, policy) if loss else None
+    harms = _harms(loss, label_level, policy) if loss else ()
+    reasons = (*harms, *_reasons([*without_harmless(features, embedding, policy.harmless_share), prediction], policy))
     return Judgement(
         rows=counts.rows,
         status=DriftStatus.DRIFTED if reasons else DriftStatus.HEALTHY,
@@ -105,7 +115,16 @@ def judge_window(counts: WindowCounts, blocks: Sequence[LossBlock], policy: Drif
         embedding=embedding,
         performance=performance,
         reasons=reasons or (f"nothing beyond chance and the floors in {counts.rows:,} rows",),
+        estimate=_estimate(profile, counts, metric),
     )
+
+
+def _priced(features: Sequence[DriftScore], profile: Profile, counts: WindowCounts) -> list[DriftScore]:
+    """Return the features' scores with what their moves may cost, where the profile knows what they are worth."""
+    if not profile.attribution:
+        return [*features]
+    moved = [moved_share(np.asarray(profile.counts[j]), counts.column(j)) for j in range(len(features))]
+    return [priced(*each) for each in zip(features, profile.attribution, moved, strict=True)]
 
 
 def unknown(reason: str, rows: int = 0) -> Judgement:
@@ -117,10 +136,19 @@ def _column_test(profile: Profile, counts: WindowCounts, j: int) -> _ColumnTest:
     column, reference, live = profile.columns[j], np.asarray(profile.counts[j]), counts.column(j)
     index = profile.index_designs[j] if profile.index_designs else INDEPENDENT
     psi = psi_test(coarse(column, reference), coarse(column, live), index)
+    told = distances(column, reference, live)
     if column.categorical:
-        return _ColumnTest(column.name, psi, None)
+        return _ColumnTest(column.name, psi, None, distances=told)
     gap = profile.gap_designs[j] if profile.gap_designs else INDEPENDENT
-    return _ColumnTest(column.name, psi, ks_test(reference[:-1], live[:-1], gap), tests=2)
+    return _ColumnTest(column.name, psi, ks_test(reference[:-1], live[:-1], gap), tests=2, distances=told)
+
+
+def _estimate(profile: Profile, counts: WindowCounts, metric: str) -> LossEstimate | None:
+    scores = profile.columns[-1].centres
+    if not scores:  # an old profile
+        return None
+    effect = profile.index_designs[-1].effect if profile.index_designs else 1.0
+    return announced_loss(metric, np.asarray(scores), counts.column(len(profile.columns) - 1)[:-1], effect)
 
 
 def _embedding_score(test: EmbeddingTest, level: float, policy: DriftPolicy) -> DriftScore:
@@ -131,34 +159,54 @@ def _embedding_score(test: EmbeddingTest, level: float, policy: DriftPolicy) -> 
 
 
 def _performance(test: LossTest, promised: float, level: float, policy: DriftPolicy) -> Performance:
-    enough = test.log_loss - test.announced >= policy.min_loss_increase * test.announced
-    degraded = test.p_value <= level and enough
-    return Performance(test.rows, test.loss, promised, test.p_value, test.calibration_error, degraded)
+    degraded = bool(_harms(test, level, policy))
+    error, p_value = test.calibration_error, test.calibration_p_value
+    return Performance(test.rows, test.loss, promised, test.p_value, error, degraded, p_value)
 
 
-def _harm(test: LossTest) -> str:
-    more = f"{test.announced:.4f} announced by the scores ({test.log_loss / test.announced - 1:+.1%})"
-    name = "loss" if isclose(test.loss, test.log_loss) else "log loss"  # the objective may be another
-    return f"{name} {test.log_loss:.4f} on {test.rows:,} mature rows, {more}"
+def _harms(test: LossTest, level: float, policy: DriftPolicy) -> list[str]:
+    """Return in words what the labels hold against the scores, and both the level and the floor let through."""
+    least = policy.min_loss_increase * test.announced
+    level /= _label_tests(policy)
+    harms = []
+    if test.p_value <= level and test.log_loss - test.announced >= least:
+        name = "loss" if isclose(test.loss, test.log_loss) else "log loss"  # the objective may be another
+        more = f"{test.announced:.4f} announced by the scores ({test.log_loss / test.announced - 1:+.1%})"
+        harms.append(f"{name} {test.log_loss:.4f} on {test.rows:,} mature rows, {more}")
+    if policy.watch_calibration and test.calibration_p_value <= level and test.calibration_gain >= least:
+        side = "above" if test.calibration_error > 0 else "below"
+        more = f"setting it right saves {test.calibration_gain / test.announced:.1%} of the log loss"
+        harms.append(f"the mean score lies {abs(test.calibration_error):.4f} {side} the label rate; {more}")
+    return harms
 
 
-def _levels(unlabelled: Sequence[float], loss: LossTest | None, rate: float) -> tuple[float, float]:
-    """Return the levels in force for each test without labels, and for that of the loss.
+def _label_tests(policy: DriftPolicy) -> int:
+    return 2 if policy.watch_calibration else 1
+
+
+def _label_p_value(test: LossTest, policy: DriftPolicy) -> float:
+    """Return the smaller p-value of the tests on labels, times their number (Bonferroni)."""
+    smallest = min(test.p_value, test.calibration_p_value) if policy.watch_calibration else test.p_value
+    return min(1.0, smallest * _label_tests(policy))
+
+
+def _levels(unlabelled: Sequence[float], labelled: float | None, rate: float) -> tuple[float, float]:
+    """Return the levels in force for each test without labels, and for the labels, given the p-values of both.
 
     Source: Genovese, Roeder and Wasserman (2006), "False discovery control with p-value weighting",
     doi:10.1093/biomet/93.3.509; the weights have mean 1.
     """
-    if loss is None:
+    if labelled is None:
         return level_in_force(unlabelled, rate), rate
     tests = len(unlabelled) + 1
     light, heavy = (1 - _LABELLED_SHARE) * tests / len(unlabelled), _LABELLED_SHARE * tests
-    weighted = [min(1.0, p / light) for p in unlabelled] + [min(1.0, loss.p_value / heavy)]
+    weighted = [min(1.0, p / light) for p in unlabelled] + [min(1.0, labelled / heavy)]
     level = level_in_force(weighted, rate)
     return level * light, level * heavy
 
 
 def _reasons(scores: Sequence[DriftScore | None], policy: DriftPolicy) -> tuple[str, ...]:
-    """Return what drifted without labels: the worst columns by their index first, then the embedding."""
+    """Return what drifted without labels: the columns of the most damage first, then the embedding."""
     drifted = sorted((s for s in scores if s is not None and s.drifted), key=_worst_first)
     reasons = [_words(score, policy) for score in drifted[:_WORST]]
     if len(drifted) > _WORST:
@@ -166,8 +214,9 @@ def _reasons(scores: Sequence[DriftScore | None], policy: DriftPolicy) -> tuple[
     return tuple(reasons)
 
 
-def _worst_first(score: DriftScore) -> tuple[bool, float, str]:
-    return score.name == EMBEDDING, -score.psi, score.name  # a column says more than the distance over all
+def _worst_first(score: DriftScore) -> tuple[bool, float, float, str]:
+    # a column says more than the distance over all; without any damage known the largest index comes first
+    return score.name == EMBEDDING, -(score.damage or 0.0), -score.psi, score.name
 
 
 def _words(score: DriftScore, policy: DriftPolicy) -> str:
@@ -175,4 +224,5 @@ def _words(score: DriftScore, policy: DriftPolicy) -> str:
     text = (
         f"{score.name}: {name} {score.psi:.3f}, calm windows stay under {score.psi_limit:.3f}, floor {policy.min_psi:g}"
     )
-    return text if score.ks is None else f"{text}; KS {score.ks:.3f}"
+    text = text if score.ks is None else f"{text}; KS {score.ks:.3f}"
+    return text if score.share is None else f"{text}; {score.share:.1%} of the model, may cost {score.damage:.4f}"

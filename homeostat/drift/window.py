@@ -1,8 +1,10 @@
 """Rows of a moving stretch of event time, kept as sums by bucket, each row counted once."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
+
+from homeostat.records import Span
 
 T = TypeVar("T")
 
@@ -66,9 +68,10 @@ class MovingWindow(Generic[T]):
         oldest = -((_EPOCH - before) // self._length)  # rounded up
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if key >= oldest}
 
-    def sums(self) -> list[T]:
-        """Return the sums of the buckets in order of time."""
-        return [self._buckets[key].sums for key in sorted(self._buckets)]
+    def sums(self, outside: Sequence[Span] = ()) -> list[T]:
+        """Return the sums of the buckets in order of time, without those that have rows in a span left out."""
+        buckets = [self._buckets[key] for key in sorted(self._buckets)]
+        return [b.sums for b in buckets if not any(b.first <= s.until and b.last >= s.since for s in outside)]
 
     def span(self) -> tuple[datetime, datetime] | None:
         """Return the event times of the first and the last row, None without rows."""

@@ -1,8 +1,16 @@
 """Drift reports as tables: every column against its limits, the worst first."""
 
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
+from homeostat.contract.durations import written
+from homeostat.contract.model import Contract
+from homeostat.drift.budget import false_retrainings, policy_in_force
+from homeostat.healing.incidents import told_incident
 from homeostat.records import DriftReport, DriftScore
+
+_MONTH = timedelta(days=30)
 
 EMBEDDING = "embedding"
 """The score over the whole feature vector, as ``homeostat.drift.report`` names it; importing that takes SciPy."""
@@ -10,7 +18,6 @@ EMBEDDING = "embedding"
 
 def told_report(report: DriftReport) -> dict[str, Any]:
     """Return a report ready for JSON, its features worst first."""
-    performance = report.performance
     return {
         "report_id": report.report_id,
         "at": report.at.isoformat(),
@@ -23,8 +30,56 @@ def told_report(report: DriftReport) -> dict[str, Any]:
         "features": [told_score(score) for score in worst_first(report)],
         "prediction": told_score(report.prediction) if report.prediction else None,
         "embedding": told_score(report.embedding) if report.embedding else None,
-        "performance": {name: getattr(performance, name) for name in performance.__slots__} if performance else None,
+        "performance": asdict(report.performance) if report.performance else None,
+        "estimate": asdict(report.estimate) if report.estimate else None,
+        "incidents": [told_incident(incident) for incident in report.incidents],
     }
+
+
+def told_limits(contract: Contract) -> dict[str, Any]:
+    """Return what a look is judged by, as the contract's alarm budget or its author's hand gives it."""
+    policy, alarms = policy_in_force(contract), contract.drift.alarms
+    per = alarms.per if alarms else _MONTH
+    return {
+        "by": "alarm budget" if alarms else "hand",
+        "false_retrainings": false_retrainings(contract, per),
+        "per": written(per),
+        "looks": per / policy.every,
+        "confirm": contract.healing.confirm,
+        "false_discovery_rate": policy.false_discovery_rate,
+        "min_psi": policy.min_psi,
+        "min_ks": policy.min_ks,
+        "min_loss_increase": policy.min_loss_increase,
+    }
+
+
+def limits_line(told: dict[str, Any]) -> str:
+    """Return the limits in words."""
+    return (
+        f"limits by {told['by']}: at most {told['false_retrainings']:.3g} false retrainings in {told['per']} expected "
+        f"({told['looks']:,.0f} looks, {told['confirm']} in a row open a case), so one look alarms by chance with at "
+        f"most {told['false_discovery_rate']:.2g}, half for the labels, half for all columns; floors: "
+        f"PSI {told['min_psi']:.3g}, KS {told['min_ks']:.3g}, loss {told['min_loss_increase']:.1%}"
+    )
+
+
+def label_lines(told: dict[str, Any]) -> list[str]:
+    """Return in words what is broken, what the scores announce of a window, and what labels say of it."""
+    lines = [f"data incident: {incident}" for incident in told["incidents"]]
+    if estimate := told["estimate"]:
+        lines.append(
+            f"loss without labels: {estimate['loss']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f}) announced "
+            f"by the scores of {estimate['rows']:,} rows"
+        )
+    if p := told["performance"]:
+        verdict = "degraded" if p["degraded"] else "as promised"
+        chance = "" if p["calibration_p_value"] is None else f", p {p['calibration_p_value']:.2g}"
+        lines.append(
+            f"performance: loss {p['loss']:.4f} on {p['rows']:,} mature rows, {p['expected_loss']:.4f} promised, "
+            f"p {p['p_value']:.2g}: {verdict}; the mean score lies {abs(p['calibration_error']):.4f} "
+            f"{'above' if p['calibration_error'] > 0 else 'below'} the label rate{chance}"
+        )
+    return lines
 
 
 def told_score(score: DriftScore) -> dict[str, Any]:
@@ -42,12 +97,18 @@ def told_score(score: DriftScore) -> dict[str, Any]:
         "psi_limit": score.psi_limit,
         "ks": score.ks,
         "ks_limit": score.ks_limit,
+        "distances": dict(score.distances),
+        "share": score.share,
+        "damage": score.damage,
     }
 
 
 def worst_first(report: DriftReport) -> list[DriftScore]:
-    """Return the scores of a report's features: the drifted ones first, then by how much of their limit they take."""
-    return sorted(report.features, key=lambda score: (not score.drifted, -excess(score), score.name))
+    """Return the scores of a report's features: the drifted ones first, by damage, then by their share of the limit."""
+    return sorted(
+        report.features,
+        key=lambda score: (not score.drifted, -(score.damage or 0.0) * score.drifted, -excess(score), score.name),
+    )
 
 
 def excess(score: DriftScore) -> float:

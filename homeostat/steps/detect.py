@@ -1,6 +1,7 @@
 """detect: holds live rows against the champion's training profile, and mature labels against its promise."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -8,18 +9,31 @@ import numpy as np
 from homeostat import metric_names
 from homeostat.contract.losses import row_losses
 from homeostat.contract.model import Contract
+from homeostat.drift.budget import policy_in_force
 from homeostat.drift.counts import Counter, WindowCounts
+from homeostat.drift.diagnosis import FaultKind
+from homeostat.drift.norms import SCALES
 from homeostat.drift.performance import LossBlock
 from homeostat.drift.profile import FILE, Profile
+from homeostat.drift.quarantine import Quarantine, broken_spans
 from homeostat.drift.report import Judgement, judge_window, unknown
+from homeostat.drift.samples import Sample
 from homeostat.drift.window import MovingWindow
 from homeostat.errors import ModelError
 from homeostat.ports import ModelRegistry, Telemetry
-from homeostat.records import Arm, DriftReport, DriftStatus, Outcome, Prediction, Record, derived_id
+from homeostat.records import Arm, DataIncident, DriftReport, DriftStatus, Outcome, Prediction, Record, Span, derived_id
 
-_BUCKETS = 96  # of counts in a window: its start moves in steps of 1 %, in bounded memory
+_BUCKETS = max(SCALES)  # of counts in a window: its start moves in steps of 1 %, in bounded memory
 _LOSS_BLOCKS = 7  # at least, in a window: the degrees of freedom of the loss test come from them
 _LONGEST_BLOCK = timedelta(days=1)  # rows of one day share weather, strikes and campaigns
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """The rows of one stretch of time: counted, and a few of them kept."""
+
+    counts: WindowCounts
+    sample: Sample
 
 
 class _Watch:
@@ -30,6 +44,7 @@ class _Watch:
         self.version = version
         self.counter = Counter(profile)
         self.metric = contract.objective.metric
+        self._window = policy.window
         self._bucket = policy.window / _BUCKETS
         self._block = min(_LONGEST_BLOCK, policy.window / _LOSS_BLOCKS)
         self.restart_inputs()
@@ -37,7 +52,10 @@ class _Watch:
 
     def restart_inputs(self) -> None:
         """Forget the live rows."""
-        self.inputs = MovingWindow(self._bucket, lambda: WindowCounts(self.counter))
+        self.quarantine = Quarantine(self.counter.profile, self._window)
+        self.inputs = MovingWindow(
+            self._bucket, lambda: _Live(WindowCounts(self.counter), Sample(self.quarantine.coder))
+        )
 
     def restart_losses(self) -> None:
         """Forget the mature rows."""
@@ -45,8 +63,10 @@ class _Watch:
 
     def count(self, rows: Sequence[Prediction]) -> None:
         """Count live rows, each event once."""
-        for sums, new in self.inputs.admit((row.event_id, row.event_time) for row in rows):
-            sums.add([rows[i].values for i in new], [rows[i].scores[self.version] for i in new])
+        for live, new in self.inputs.admit((row.event_id, row.event_time) for row in rows):
+            values, times = [rows[i].values for i in new], [rows[i].event_time.timestamp() for i in new]
+            live.counts.add(values, [rows[i].scores[self.version] for i in new])
+            live.sample.add([rows[i].event_id for i in new], values, times)
 
     def mature(self, rows: Sequence[Outcome]) -> None:
         """Add up the losses of mature rows, each event once."""
@@ -56,11 +76,11 @@ class _Watch:
             block.add(row_losses(self.metric, labels, scores), scores, labels)
             block.outcomes += len(new) - len(pairs)
 
-    def total(self) -> WindowCounts:
-        """Return the counts of the whole window."""
+    def total(self, broken: Sequence[Span]) -> WindowCounts:
+        """Return the counts of the whole window without the broken spans."""
         total = WindowCounts(self.counter)
-        for counts in self.inputs.sums():
-            total.merge(counts)
+        for live in self.inputs.sums(broken):
+            total.merge(live.counts)
         return total
 
 
@@ -73,6 +93,7 @@ class DetectStep:
     def __init__(self, contract: Contract, registry: ModelRegistry, telemetry: Telemetry) -> None:
         """Watch the champion that ``registry`` names."""
         self._contract = contract
+        self._policy = policy_in_force(contract)
         self._registry = registry
         self._telemetry = telemetry
         self._watch: _Watch | None = None
@@ -107,13 +128,20 @@ class DetectStep:
         """Return one report on the window that ends now."""
         self._follow_champion()
         judgement, span = unknown(self._blind), None
+        incidents: tuple[DataIncident, ...] = ()
         if self._watch is not None:
             oldest = now - self._contract.drift.window
+            maturity = self._contract.label.maturity
+            samples = [live.sample for live in self._watch.inputs.sums()]
+            incidents = self._watch.quarantine.look(samples, now, maturity)
+            broken = broken_spans(incidents)
             self._watch.inputs.forget(oldest)
-            self._watch.losses.forget(oldest - self._contract.label.maturity)
-            judgement = judge_window(self._watch.total(), self._watch.losses.sums(), self._contract.drift)
+            self._watch.losses.forget(oldest - maturity)
+            metric = self._contract.objective.metric
+            judgement = judge_window(self._watch.total(broken), self._watch.losses.sums(broken), self._policy, metric)
             span = self._watch.inputs.span()
         report = self._report(judgement, span or (now - self._contract.drift.window, now), now)
+        report = replace(report, incidents=incidents)
         self._measure(report)
         return [report]
 
@@ -161,6 +189,7 @@ class DetectStep:
             embedding=judgement.embedding,
             performance=judgement.performance,
             reasons=judgement.reasons,
+            estimate=judgement.estimate,
         )
 
     def _measure(self, report: DriftReport) -> None:
@@ -176,6 +205,9 @@ class DetectStep:
             telemetry.gauge(metric_names.DRIFTED_FEATURES, share, product=product)
         if report.performance is not None and report.version is not None:
             telemetry.gauge(metric_names.MODEL_LOSS, report.performance.loss, product=product, version=report.version)
+        for kind in FaultKind:
+            active = any(incident.active and incident.kind == kind for incident in report.incidents)
+            telemetry.gauge(metric_names.DATA_INCIDENT, float(active), product=product, kind=kind.value)
         blocks = self._watch.losses.sums() if self._watch else []
         if outcomes := sum(block.outcomes for block in blocks):
             ratio = sum(block.rows for block in blocks) / outcomes

@@ -16,9 +16,11 @@ from homeostat.errors import InvalidRecordError, ModelError, TransientError
 from homeostat.metric_names import TRAINING_CPU, TRAININGS
 from homeostat.ports import ModelPackage, ModelRegistry, OfflineFeatures, Telemetry
 from homeostat.records import Record, RetrainRequest, TrainingRun, TrainingStatus, derived_id
+from homeostat.training.attribution import attribution
 from homeostat.training.champion import Champion, load_champion
 from homeostat.training.failures import FAILURES
 from homeostat.training.package import model_mib, package_of
+from homeostat.training.rows import without_spans
 from homeostat.training.search import SearchResult, search
 
 _TOPIC = "training_runs"
@@ -98,6 +100,8 @@ class TrainStep:
         )
         receipt = {**result.receipt, "report_id": request.report_id, "request_reason": request.reason}
         receipt |= {"champion_problem": problem} if problem else {}
+        if request.broken:
+            receipt["left_out"] = [[span.since.isoformat(), span.until.isoformat()] for span in request.broken]
         if result.made is None:
             return _run(request, now, TrainingStatus.NOTHING_BETTER, result.reason, receipt)
         limit, size = self._contract.objective.constraints.max_model_mib, model_mib(result.made)
@@ -110,13 +114,14 @@ class TrainStep:
         return replace(run, version=version)
 
     def _frame(self, request: RetrainRequest) -> pl.DataFrame:
-        """Return the rows whose labels were mature when the request was made.
+        """Return the rows whose labels were mature when the request was made, without those that a fault has broken.
 
         A run repeated after a crash sees the same rows, so it may go on with its study and comes out the same.
         """
         until = request.requested_at - self._contract.label.maturity
         frame = self._offline.training_frame(request.requested_at)
-        return frame.filter(pl.col("event_time") <= until, pl.col("label").is_not_null())
+        mature = frame.filter(pl.col("event_time") <= until, pl.col("label").is_not_null())
+        return without_spans(mature, request.broken)
 
     def _champion(self, version: str | None) -> tuple[Champion | None, str | None]:
         """Return the champion, or why it can't be read: a broken one must not keep a better one away."""
@@ -152,7 +157,8 @@ class TrainStep:
             seed=request.seed,
             window=contract.drift.window,
         )
-        profile = replace(profile, expected_loss_se=result.expected_loss_se)
+        worth = attribution(result.made.model, contract.feature_names, frame, metric, request.seed)
+        profile = replace(profile, expected_loss_se=result.expected_loss_se, attribution=worth)
         tags = {"homeostat.report_id": request.report_id or "", "homeostat.reason": request.reason[:_TAG_CHARACTERS]}
         files = {**package.files, PROFILE_FILE: profile.to_bytes()}
         if request.report is not None:

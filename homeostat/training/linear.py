@@ -47,6 +47,15 @@ class LinearCore:
             out += effect[_codes(x[:, column], len(effect) - 1)]
         return np.asarray(out)
 
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return what each cell adds to its row's log-odds, about the mean of the rows, shape (n, features)."""
+        out = np.zeros(x.shape)
+        values, absent = _standardised(x[:, self.numbers], self.mean, self.scale)
+        out[:, self.numbers] = values * self.slopes + absent * self.missing
+        for column, effect in zip(self.categories, self.effects, strict=True):
+            out[:, column] = effect[_codes(x[:, column], len(effect) - 1)]
+        return np.asarray(out - out.mean(axis=0))
+
     def to_dict(self) -> dict[str, object]:
         """Return the model as JSON-able data."""
         return {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from homeostat.records import Span
 from homeostat.training.encoding import Encoder, fit_encoder
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,6 +70,12 @@ def encode_rows(frame: pl.DataFrame, features: Sequence[str], categorical: froze
     encoder = fit_encoder(ordered, features, categorical)
     day = ordered["event_time"].dt.epoch("us").to_numpy() / _DAY_US
     return Rows(encoder, encoder.matrix(ordered), ordered["label"].cast(pl.Float64).to_numpy(), day)
+
+
+def without_spans(frame: pl.DataFrame, spans: Sequence[Span]) -> pl.DataFrame:
+    """Return the rows of a frame whose ``event_time`` lies in none of the spans."""
+    inside = [pl.col("event_time").is_between(span.since, span.until) for span in spans]
+    return frame.filter(~pl.any_horizontal(inside)) if inside else frame
 
 
 def thin(count: int, most: int) -> np.ndarray:

@@ -44,6 +44,11 @@ class LightGbmCore:
             raise ModelError(f"LightGBM can't score these rows: {error}") from error
         return np.asarray(out, dtype=np.float64)
 
+    def contributions(self, x: np.ndarray) -> np.ndarray:
+        """Return what each cell adds to its row's log-odds (SHAP values), shape (n, features)."""
+        out = self._booster.predict(x, pred_contrib=True, num_threads=1)
+        return np.asarray(out, dtype=np.float64)[:, :-1]  # the last is the mean over all rows
+
 
 def fit_trees(
     params: Mapping[str, float], rounds: int, rows: Rows, weights: np.ndarray, *, seed: int, threads: int

@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -60,3 +61,11 @@ def test_rare_and_unknown_categories_share_a_bin_apart_from_missing():
     assert len(bins.categories) == TOP_CATEGORIES
     codes = Coder([bins]).codes([["c0", "c59", "never seen", None]])[:, 0].tolist()
     assert codes == [0, TOP_CATEGORIES, TOP_CATEGORIES, TOP_CATEGORIES + 1]
+
+
+@given(st.lists(st.sampled_from([None, "", "a", "b", "new", "ä"]), min_size=1, max_size=40))
+def test_a_series_of_texts_falls_into_the_same_bins_as_a_list(texts):
+    bins = category_bins("x", ["a", "a", "b", "", None], np.ones(5))
+    coder = Coder([bins])
+    series = pl.Series(texts, dtype=pl.String)
+    assert coder.codes([series])[:, 0].tolist() == coder.codes([texts])[:, 0].tolist()

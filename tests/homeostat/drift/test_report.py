@@ -106,7 +106,7 @@ def test_a_loss_above_the_promise_alone_is_no_drift(look):
 
 
 def test_the_loss_has_half_of_the_rate_to_itself_however_many_features_there_are(look):
-    policy = DriftPolicy(false_discovery_rate=0.02)
+    policy = DriftPolicy(false_discovery_rate=0.02, watch_calibration=False)
     judgement = look(blocks=losses(0.0137, spread=0.015), policy=policy)
     assert 0.02 / 6 < judgement.performance.p_value < 0.02 / 2
     assert judgement.performance.degraded
@@ -120,3 +120,49 @@ def test_a_certain_but_small_rise_of_the_loss_is_not_drift(look):
 
 def test_few_mature_rows_say_nothing_about_performance(look):
     assert look(blocks=losses(0.9, rows=50)).performance is None
+
+
+def off(gap, rows=200):
+    """Blocks of a model that says 0.3 of rows whose labels are rarer by ``gap``."""
+    made = []
+    for wobble in np.linspace(-0.01, 0.01, 7):
+        block, labels = LossBlock(), np.full(rows, 0.3 - gap + wobble)
+        block.add(row_losses("log_loss", labels, np.full(rows, 0.3)), np.full(rows, 0.3), labels)
+        made.append(block)
+    return made
+
+
+def test_a_pure_fall_of_the_label_rate_is_drift_although_the_loss_falls_too(look):
+    judgement = look(blocks=off(0.1))
+    assert judgement.performance.loss < 0.6109
+    assert judgement.performance.degraded
+    assert judgement.status is DriftStatus.DRIFTED
+    assert judgement.reasons == (
+        "the mean score lies 0.1000 above the label rate; setting it right saves 3.9% of the log loss",
+    )
+
+
+def test_a_mean_score_that_is_certainly_but_hardly_off_is_no_drift(look):
+    judgement = look(blocks=off(0.05))
+    assert judgement.performance.calibration_p_value < 1e-4
+    assert judgement.status is DriftStatus.HEALTHY
+
+
+def test_the_mean_score_can_be_left_unwatched(look):
+    assert look(blocks=off(0.1), policy=DriftPolicy(watch_calibration=False)).status is DriftStatus.HEALTHY
+
+
+def test_a_report_says_what_loss_the_scores_announce(look, profile, rows):
+    estimate = look(n=5000).estimate
+    scores = rows(5000, seed=9)[1]
+    entropy = -np.mean(scores * np.log(scores) + (1 - scores) * np.log(1 - scores))
+    assert estimate.rows == 5000
+    assert estimate.loss == pytest.approx(entropy, abs=0.002)  # bins hold a range of scores
+    assert estimate.low < estimate.loss < estimate.high
+
+
+def test_every_column_has_its_further_distances(look):
+    judgement = look(shift=0.5)
+    assert judgement.features[0].distances["wasserstein"] == pytest.approx(0.5, abs=0.1)
+    assert {score.name for score in judgement.features if "wasserstein" in score.distances} == {"delay", "seats"}
+    assert all(0 < score.distances["jensen_shannon"] < 1 for score in judgement.features)

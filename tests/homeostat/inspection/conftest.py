@@ -152,7 +152,7 @@ def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     value, headers = encode(report)
     sight.log.append([NewMessage(topic_name("turbines", "drift_reports"), value, headers)], at)
     sight.ledger.append("e1", at, "history_began", {"since": at.isoformat()})
-    sight.ledger.append("e2", at, "promote", {"reason": "first champion"})
+    sight.ledger.append("e2", at, "promote", {"reason": "first champion", "version": "1", "champion": "1"})
     sight.cases.save(Case(since=at))
     instance = home.parent.parent
     registry = MlflowRegistry(f"sqlite:///{instance / 'mlflow.db'}", instance / "artifacts" / "turbines", "turbines")

@@ -107,7 +107,7 @@ def test_drift_reports_as_a_table_and_as_json(home: Path) -> None:
     code, text = homeostat("drift", "--home", home, "--report", "rep", "--json")
     assert json.loads(text)["features"][0] == {
         "name": "load", "index": "psi", "value": 0.1, "limit": 0.2, "ratio": 0.5, "p_value": 0.01, "drifted": False,
-        "psi": 0.1, "psi_limit": 0.2, "ks": None, "ks_limit": None,
+        "psi": 0.1, "psi_limit": 0.2, "ks": None, "ks_limit": None, "distances": {}, "share": None, "damage": None,
     }  # fmt: skip
 
 
@@ -132,6 +132,14 @@ def test_the_log_lists_decisions(home: Path) -> None:
     code, text = homeostat("log", "--home", home)
     assert code == 0
     assert "first champion" in text
+
+
+def test_the_log_says_who_served_at_a_moment(home: Path) -> None:
+    assert "no version served yet" in homeostat("log", "--home", home, "--at", "1999-12-31")[1]
+    assert "version 1 answered 100%; since entry" in homeostat("log", "--home", home, "--at", "2100-01-01 12:00")[1]
+    said = json.loads(homeostat("log", "--home", home, "--at", "2100-01-01T12:00:00+0100", "--json")[1])
+    assert (said["at"], said["shares"]) == ("2100-01-01T12:00:00+01:00", {"1": 1.0})
+    assert homeostat("log", "--home", home, "--at", "yesterday")[0] == 2
 
 
 @contextmanager

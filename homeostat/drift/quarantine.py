@@ -1,0 +1,124 @@
+"""Which spans of a stream are broken, what by, and since when: they count neither as drift nor as training rows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain, groupby
+
+import numpy as np
+
+from homeostat.drift.diagnosis import Fault, FaultKind, diagnose, references
+from homeostat.drift.norms import CLOCK, SCALES, CellCoder, Norm, pieces
+from homeostat.drift.profile import Profile
+from homeostat.drift.samples import Sample
+from homeostat.records import DataIncident, Span
+
+
+class Quarantine:
+    """The incidents of a champion's live rows.
+
+    They are looked for at two scales: in pieces of a hundredth of a window, so that a fault has a name before
+    drift is confirmed; and in sevenths, where a column that is naturally constant by the hour can be seen stuck.
+    """
+
+    def __init__(self, profile: Profile, window: timedelta) -> None:
+        """Take what is calm from the profile; an old one that doesn't say names no fault.
+
+        Args:
+            profile: The champion's.
+            window: Span of the live window.
+        """
+        self._window = window
+        self.coder = CellCoder(profile.columns[:-1])
+        scales = zip(SCALES, profile.norms, strict=False)
+        self._scales = [_Scale(profile, self.coder, norms, window / parts) for parts, norms in scales]
+        self._known: list[DataIncident] = []
+
+    def look(self, samples: Sequence[Sample], now: datetime, memory: timedelta) -> tuple[DataIncident, ...]:
+        """Return the incidents of the window that ends now, and those whose labels may still come, oldest first.
+
+        Args:
+            samples: Of the stretches of the window and of what has just left it, in order of time.
+            now: Rows of later event times have a broken clock.
+            memory: How much longer than the window incidents are remembered.
+        """
+        known = [replace(incident, active=False) for incident in self._known]
+        for found in self._found(samples, now):
+            same = [old for old in known if _is_same(old, found)]
+            known = [old for old in known if old not in same] + [_joined([*same, found])]
+        kept = [incident for incident in known if incident.until >= now - self._window - memory]
+        self._known = sorted(kept, key=lambda incident: (incident.since, incident.kind, incident.columns))
+        return tuple(self._known)
+
+    def _found(self, samples: Sequence[Sample], now: datetime) -> list[DataIncident]:
+        """Return what is seen in the window; what small pieces show already is not widened by large ones."""
+        found: list[DataIncident] = []
+        for scale in self._scales:
+            seen = scale.incidents(samples, now)
+            found += [each for each in seen if not any(_is_same(each, finer) for finer in found)]
+        return found
+
+
+class _Scale:
+    """The diagnoses at one size of pieces."""
+
+    def __init__(self, profile: Profile, coder: CellCoder, norms: Sequence[Norm], stretch: timedelta) -> None:
+        *of_columns, self._clock = norms
+        self._references = references(coder, profile.counts[:-1], of_columns)
+        self._stretch = stretch
+        self._told: dict[tuple[Span, int], list[Fault]] = {}  # of pieces looked at: most never change
+
+    def incidents(self, samples: Sequence[Sample], now: datetime) -> list[DataIncident]:
+        """Return a fault of each piece that has one, with a neighbour at both ends: it began and ended within them."""
+        length = self._stretch.total_seconds()
+        stretches = [[*each] for _, each in groupby(samples, lambda sample: sample.since // length)]
+        done = stretches[:-1]  # the last may still grow, and half a day is not like a day
+        parts = pieces([sum(len(sample.rows) for sample in each) for each in done])
+        joined = [[*chain.from_iterable(done[part])] for part in parts]
+        cut = [(piece, _span(piece), sum(sample.seen for sample in piece)) for piece in joined]
+        before, self._told = self._told, {}
+        found = []
+        for i, (piece, span, rows) in enumerate(cut):
+            faults = before.get((span, rows))
+            faults = self._told[span, rows] = self._diagnosed(piece, span, now) if faults is None else faults
+            since, until = cut[max(i - 1, 0)][1].since, cut[min(i + 1, len(cut) - 1)][1].until
+            newest = i == len(cut) - 1
+            found += [DataIncident(f.kind.value, f.columns, f.what, since, until, newest, f.factor) for f in faults]
+        return found
+
+    def _diagnosed(self, piece: Sequence[Sample], span: Span, now: datetime) -> list[Fault]:
+        faults = diagnose(self._references, self._clock, np.concatenate([sample.rows for sample in piece]))
+        if span.since > now + self._stretch:
+            faults.append(Fault(FaultKind.CLOCK, (CLOCK,), f"event times run ahead, up to {span.until:%Y-%m-%d %H:%M}"))
+        return faults
+
+
+def broken_spans(incidents: Sequence[DataIncident]) -> tuple[Span, ...]:
+    """Return the spans of the incidents, joined where they meet, the oldest first."""
+    spans: list[Span] = []
+    for span in sorted((Span(one.since, one.until) for one in incidents), key=lambda each: each.since):
+        if spans and span.since <= spans[-1].until:
+            spans[-1] = Span(spans[-1].since, max(span.until, spans[-1].until))
+        else:
+            spans.append(span)
+    return tuple(spans)
+
+
+def _is_same(one: DataIncident, other: DataIncident) -> bool:
+    meet = one.since <= other.until and other.since <= one.until
+    return meet and (one.kind, one.columns) == (other.kind, other.columns)
+
+
+def _joined(same: Sequence[DataIncident]) -> DataIncident:
+    """Return what is one incident: its newest piece describes it."""
+    newest = max(same, key=lambda one: one.until)
+    return replace(
+        newest,
+        since=min(one.since for one in same),
+        active=any(one.active for one in same),
+    )
+
+
+def _span(piece: Sequence[Sample]) -> Span:
+    times = np.concatenate([sample.rows[:, -1] for sample in piece])
+    return Span(*(datetime.fromtimestamp(float(end), UTC) for end in (times.min(), times.max())))

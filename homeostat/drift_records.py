@@ -1,0 +1,101 @@
+"""The messages of drift: one look at a window, and every score in it. Standard library only."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class DriftStatus(StrEnum):
+    """What a drift report concludes; silence is UNKNOWN, never HEALTHY."""
+
+    HEALTHY = "healthy"
+    DRIFTED = "drifted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class DriftScore:
+    """How far one column has moved from its reference, and whether that is more than chance."""
+
+    name: str
+    psi: float
+    psi_limit: float  # the value calm windows stay under, for these row counts
+    ks: float | None  # None for a categorical column
+    ks_limit: float | None
+    p_value: float
+    drifted: bool
+    distances: dict[str, float] = field(default_factory=dict)  # other measures of the same counts, by name
+    share: float | None = None  # of the champion's attribution; None where it isn't known
+    damage: float | None = None  # loss a row that the move may cost, in the unit of the contract's objective
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What one feature is to a model, measured on rows of its training."""
+
+    share: float  # of the mean absolute contribution to the log-odds, over all features
+    worth: float  # loss a row that the model gains by the feature: what shuffling it costs
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Loss on mature labels against what was promised at training."""
+
+    rows: int
+    loss: float
+    expected_loss: float
+    p_value: float
+    calibration_error: float  # mean score minus label rate
+    degraded: bool
+    calibration_p_value: float | None = None  # of that gap, two-sided
+
+
+@dataclass(frozen=True, slots=True)
+class LossEstimate:
+    """The loss of the window as the scores themselves announce it: no label needed."""
+
+    rows: int
+    loss: float  # in the unit of the contract's objective
+    low: float  # 95 % interval of the loss its labels will show, if the scores mean what they say
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of event time, both ends included."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DataIncident:
+    """Rows that a fault has broken: neither drift, nor anything to learn from."""
+
+    kind: str
+    columns: tuple[str, ...]
+    what: str
+    since: datetime  # event time from which rows are left out: the fault began in the stretch after it
+    until: datetime
+    active: bool  # the newest rows have it
+    factor: float | None = None  # of a change of unit
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """One look at a window: its span, its row count, every score, and the reasons in words."""
+
+    report_id: str
+    at: datetime
+    window_start: datetime
+    window_end: datetime
+    rows: int
+    status: DriftStatus
+    version: str | None  # the champion whose training profile is the reference
+    features: tuple[DriftScore, ...] = ()
+    prediction: DriftScore | None = None
+    embedding: DriftScore | None = None
+    performance: Performance | None = None
+    reasons: tuple[str, ...] = ()
+    estimate: LossEstimate | None = None
+    incidents: tuple[DataIncident, ...] = ()  # of the window and of the rows whose labels may still come

@@ -1,0 +1,173 @@
+"""A stream that breaks and is mended, seen by the detect step: what is left out, what is said, and for how long."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from homeostat.adapters.memory import MemoryTelemetry
+from homeostat.contract.losses import row_losses
+from homeostat.contract.model import Contract
+from homeostat.drift.profile import FILE, build_profile
+from homeostat.drift.quarantine import broken_spans
+from homeostat.metric_names import DATA_INCIDENT
+from homeostat.ports import Aliases, ModelPackage
+from homeostat.records import Arm, DataIncident, DriftStatus, Outcome, Prediction, Span
+from homeostat.steps.detect import DetectStep
+
+START = datetime(2030, 1, 7, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ROWS_A_DAY = 1200
+CONTRACT = Contract.model_validate(
+    {
+        "product": "parcels",
+        "event": {"entity": "depot", "fields": {"depot": "string", "weight": "number", "kind": "string"}},
+        "label": {"field": "late", "delay": "1h", "maturity": "1d"},
+        "features": {"weight": {"field": "weight"}, "kind": {"field": "kind"}},
+        "drift": {"every": "1h", "window": "7d", "min_rows": 500},
+    }
+)
+
+
+def stream(days, *, since=START, seed=0, broken=(9.0, 9.0), spoil=lambda values: (values[0] * 1000, values[1])):
+    """Predictions evenly over some days; those of the days ``broken`` are spoilt."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for i in range(int(days * ROWS_A_DAY)):
+        day = i / ROWS_A_DAY
+        values = (float(20 + 5 * rng.standard_normal()), str(rng.choice(["a", "b", "c"], p=[0.5, 0.3, 0.2])))
+        score = float(rng.uniform(0.2, 0.6))
+        values = spoil(values) if broken[0] <= day < broken[1] else values
+        event, time = f"{seed}-{i}", since + day * DAY
+        made.append(Prediction(event, event, "d", time, time, Arm.CHAMPION, "1", score, 0.9, 1.0, values, {"1": score}))
+    return made
+
+
+class Registry:
+    """One champion, trained on four weeks of the same stream."""
+
+    def __init__(self):
+        rows = stream(28, since=START - 28 * DAY, seed=1)
+        frame = pl.DataFrame(
+            {"weight": [r.values[0] for r in rows], "kind": [r.values[1] for r in rows],
+             "event_time": [r.event_time for r in rows]}
+        )  # fmt: skip
+        scores = np.array([r.score for r in rows])
+        profile = build_profile(
+            frame, ("weight", "kind"), frozenset({"kind"}), scores, expected_loss=0.66, seed=1, window=7 * DAY
+        )
+        self.files = {FILE: profile.to_bytes()}
+
+    def aliases(self):
+        return Aliases(champion="1")
+
+    def load(self, version):
+        return ModelPackage(self.files)
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return Registry()
+
+
+def played(registry, rows, until, telemetry=None):
+    """A step that has looked every six hours; its last report."""
+    step = DetectStep(CONTRACT, registry, telemetry or MemoryTelemetry())
+    now, fed, report = START, 0, None
+    while now < until:
+        now += 6 * HOUR
+        new = fed + sum(row.event_time <= now for row in rows[fed : fed + ROWS_A_DAY])
+        step.handle(rows[fed:new], now)
+        fed = new
+        (report,) = step.tick(now)
+    return step, report
+
+
+def test_a_broken_day_is_an_incident_and_no_drift(registry):
+    telemetry = MemoryTelemetry()
+    rows = stream(6, broken=(5.0, 6.0))
+    _, report = played(registry, rows, START + 6 * DAY, telemetry)
+    (incident,) = report.incidents
+    assert (incident.kind, incident.columns, incident.factor) == ("unit_change", ("weight",), 1000.0)
+    assert incident.active
+    assert START + 4 * DAY < incident.since <= START + 5 * DAY
+    assert report.status is DriftStatus.HEALTHY
+    assert 3.5 * ROWS_A_DAY < report.rows <= 5 * ROWS_A_DAY
+    assert telemetry.value(DATA_INCIDENT, product="parcels", kind="unit_change") == 1
+    assert telemetry.value(DATA_INCIDENT, product="parcels", kind="stuck_value") == 0
+
+
+def test_a_fault_has_a_name_within_a_tenth_of_the_window(registry):
+    rows = stream(6, broken=(5.0, 6.0))
+    _, report = played(registry, rows, START + 5.75 * DAY)
+    assert [incident.kind for incident in report.incidents] == ["unit_change"]
+
+
+def test_things_go_on_by_themselves_once_it_is_mended_and_its_rows_stay_left_out(registry):
+    rows = stream(8, broken=(4.0, 5.0))
+    _, report = played(registry, rows, START + 8 * DAY)
+    (incident,) = report.incidents
+    assert not incident.active
+    assert incident.since <= START + 4 * DAY
+    assert START + 5 * DAY - 2 * HOUR <= incident.until <= START + 6.5 * DAY
+    assert report.status is DriftStatus.HEALTHY
+    assert report.rows > 4 * ROWS_A_DAY
+
+
+def test_a_true_shift_of_the_same_column_is_drift_and_no_incident(registry):
+    rows = stream(6, broken=(3.0, 6.0), spoil=lambda values: (values[0] + 6, values[1]))
+    _, report = played(registry, rows, START + 6 * DAY)
+    assert (report.status, report.incidents) == (DriftStatus.DRIFTED, ())
+
+
+def test_labels_of_broken_rows_say_nothing_about_the_model(registry):
+    rows = stream(7, broken=(5.0, 6.0))
+    step, _ = played(registry, rows, START + 7 * DAY)
+    rng = np.random.default_rng(9)
+    outcomes = []
+    for row in rows:
+        day = (row.event_time - START) / DAY
+        label = 1.0 - round(row.score) if 5 <= day < 6 else float(rng.random() < row.score)
+        outcomes.append(
+            Outcome(row.event_id, "d", row.event_time, row.event_time, label, row.arm, "1", row.score, row.scores)
+        )
+    step.handle(outcomes, START + 7 * DAY)
+    (report,) = step.tick(START + 7 * DAY)
+    assert report.performance.rows <= 6 * ROWS_A_DAY
+    assert not report.performance.degraded
+    wrong = row_losses("log_loss", np.ones(2), np.array([0.3, 0.3])).mean()
+    assert report.performance.loss < wrong
+
+
+def test_a_restarted_step_says_the_same(registry):
+    rows = stream(6, broken=(4.0, 5.0))
+    _, before = played(registry, rows, START + 6 * DAY)
+    step = DetectStep(CONTRACT, registry, MemoryTelemetry())
+    step.restore(rows[::-1], START + 6 * DAY)
+    (after,) = step.tick(START + 6 * DAY)
+    assert after.incidents == before.incidents
+    assert after == replace(before, incidents=after.incidents)
+
+
+def test_an_event_time_far_ahead_is_a_broken_clock(registry):
+    rows = stream(3)
+    ahead = [replace(row, event_time=row.event_time + 40 * DAY) for row in stream(1, since=START + 2 * DAY, seed=7)]
+    step, _ = played(registry, rows, START + 3 * DAY)
+    step.handle(ahead, START + 3 * DAY)
+    (report,) = step.tick(START + 3 * DAY)
+    (incident,) = report.incidents
+    assert (incident.kind, incident.columns) == ("clock", ("event_time",))
+    assert incident.since > START + 2 * DAY
+
+
+def test_spans_that_meet_are_one():
+    incidents = [
+        DataIncident("stuck_value", (name,), "", START + a * HOUR, START + b * HOUR, active=False)
+        for name, a, b in (("x", 5, 9), ("y", 0, 2), ("z", 8, 12))
+    ]
+    assert broken_spans(incidents) == (
+        Span(START, START + 2 * HOUR),
+        Span(START + 5 * HOUR, START + 12 * HOUR),
+    )

@@ -1,0 +1,52 @@
+from datetime import UTC, datetime
+
+from homeostat.contract.model import Contract
+from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
+from homeostat.records import DriftReport, DriftStatus, LossEstimate, Performance
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def contract(**drift):
+    return Contract.model_validate(
+        {
+            "product": "parcels",
+            "event": {"entity": "depot", "fields": {"depot": "string", "weight": "number"}},
+            "label": {"field": "late", "delay": "1h", "maturity": "1d"},
+            "features": {"weight": {"field": "weight"}},
+            "drift": {"every": "1d", **drift},
+        }
+    )
+
+
+def test_the_limits_a_budget_gives_are_told():
+    told = told_limits(contract(alarms={"false_retrainings": 0.15, "effect": 0.5}))
+    assert limits_line(told) == (
+        "limits by alarm budget: at most 0.15 false retrainings in 30d expected (30 looks, 2 in a row open a case), so "
+        "one look alarms by chance with at most 0.01, half for the labels, half for all columns; floors: PSI 0.25, "
+        "KS 0.197, loss 2.0%"
+    )
+
+
+def test_limits_by_hand_tell_what_they_amount_to():
+    told = told_limits(contract(false_discovery_rate=0.02))
+    assert (told["by"], told["false_retrainings"], told["per"]) == ("hand", 0.3, "30d")
+
+
+def test_what_scores_announce_and_labels_say_is_told():
+    report = DriftReport(
+        *("r", AT, AT, AT, 900, DriftStatus.DRIFTED, "1"),
+        performance=Performance(800, 0.41, 0.45, 0.9, 0.08, degraded=True, calibration_p_value=1e-5),
+        estimate=LossEstimate(900, 0.5, 0.48, 0.52),
+    )
+    assert label_lines(told_report(report)) == [
+        "loss without labels: 0.5000 (0.4800 to 0.5200) announced by the scores of 900 rows",
+        (
+            "performance: loss 0.4100 on 800 mature rows, 0.4500 promised, p 0.9: degraded; the mean score lies 0.0800 "
+            "above the label rate, p 1e-05"
+        ),
+    ]
+
+
+def test_a_window_without_labels_has_no_lines_of_them():
+    assert label_lines(told_report(DriftReport("r", AT, AT, AT, 0, DriftStatus.UNKNOWN, None))) == []

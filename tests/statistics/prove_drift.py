@@ -1,0 +1,109 @@
+"""``make prove-drift``: how often a look alarms without drift, and how soon and how surely a change is found."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+from scipy.stats import chi2
+
+from tests.statistics.drift_environment import peers_python
+from tests.statistics.drift_nulls import LEVELS, Looks, Series, experiments
+from tests.statistics.drift_power import Power, powers
+from tests.statistics.prove_healing import share
+
+
+def looks_table(looks: Sequence[Looks]) -> str:
+    """Return the share of calm looks that alarm at each level, as Markdown with exact 95 % intervals."""
+    head = "| one look without drift | looks | " + " | ".join(f"at {level:.1%}" for level in LEVELS) + " |"
+    lines = [head, f"|{'---|' * (2 + len(LEVELS))}"]
+    for each in looks:
+        n = len(each.smallest)
+        cells = (each.name, f"{n:,}", *(share(each.alarms(level), n) for level in LEVELS))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def series_table(series: Sequence[Series]) -> str:
+    """Return the false cases of long series against their budget, as Markdown with exact 95 % Poisson intervals."""
+    lines = [
+        "| series without drift | series | looks each | budget a series | false cases a series | looks that alarm |"
+    ]
+    lines.append(f"|{'---|' * 6}")
+    for each in series:
+        n, total = len(each.cases), sum(each.cases)
+        low, high = chi2.ppf(0.025, 2 * total) / 2 / n if total else 0.0, chi2.ppf(0.975, 2 * total + 2) / 2 / n
+        cells = (
+            each.name,
+            str(n),
+            f"{each.looks:,}",
+            f"{each.budget:g}",
+            f"{total / n:.2f} ({low:.2f} to {high:.2f})",
+            f"{each.alarms / n / each.looks:.2%}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def power_table(found: Sequence[Power]) -> str:
+    """Return mean batches to detection and share missed of every detector by kind of stream, as Markdown."""
+    kinds, names = list(dict.fromkeys(p.kind for p in found)), list(dict.fromkeys(p.detector for p in found))
+    by = {(p.detector, p.kind): p for p in found}
+    lines = ["| detector | looks between false alarms | " + " | ".join(kinds) + " |", f"|{'---|' * (2 + len(kinds))}"]
+    for name in names:
+        calm = by[name, kinds[0]]
+        between = f"{calm.calm_looks / calm.calm_alarms:,.0f}" if calm.calm_alarms else f"over {calm.calm_looks:,}"
+        cells = (name, between, *(_told(by[name, kind]) for kind in kinds))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run every experiment, print the tables, and write all figures as JSON."""
+    parser = argparse.ArgumentParser(description="Shows what the drift detector promises and holds.")
+    parser.add_argument("--json", type=Path, default=Path(".homeostat/drift.json"))
+    parser.add_argument("--quick", action="store_true", help="a tenth of the looks, two streams of each kind")
+    parser.add_argument("--share", type=float, default=1.0, help="of the looks without drift")
+    parser.add_argument("--streams", type=int, default=8, help="of each kind of change")
+    parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
+    parser.add_argument("--seed", type=int, default=20130401)
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.share, chosen.streams = 0.1, 2
+    started = monotonic()
+    with ProcessPoolExecutor(2) as pool:
+        waiting = [pool.submit(*each) for each in experiments(chosen.share, chosen.seed)]
+        nulls = [future.result() for future in waiting]
+    looks, series = ([each for each in nulls if isinstance(each, kind)] for kind in (Looks, Series))
+    sys.stdout.write(f"{looks_table(looks)}\n\n{series_table(series)}\n\n")
+    sys.stdout.flush()
+    sys.stderr.write(f"without drift: {monotonic() - started:.0f} s\n")
+    folder = chosen.json.parent / "drift_streams"
+    python = None if chosen.no_peers else peers_python(chosen.json.parent)
+    found = {}
+    for group in ("columns", "worlds"):
+        found[group] = powers(group, chosen.streams, chosen.seed, python, folder)
+        sys.stdout.write(f"{power_table(found[group])}\n\n")
+        sys.stdout.flush()
+    minutes = (monotonic() - started) / 60
+    figures = {"minutes": round(minutes, 1), "nulls": [asdict(each) for each in nulls]}
+    figures |= {group: [asdict(power) for power in each] for group, each in found.items()}
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.write_text(json.dumps(figures, indent=1))
+    sys.stdout.write(f"{minutes:.0f} minutes; figures in {chosen.json}\n")
+
+
+def _told(power: Power) -> str:
+    """Return the mean delay in batches and how many streams were missed."""
+    streams = len(power.delays) + power.missed
+    delay = f"{np.mean(power.delays):.1f}" if power.delays else "-"
+    return delay if not power.missed else f"{delay}, missed {power.missed} of {streams}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""A short form of ``make prove-drift``: budgets hold on calm series, and changes of every family are found."""
+
+import pytest
+from scipy.stats import chi2
+
+from tests.statistics.drift_nulls import Looks, Series, flights_series, mixed_series
+from tests.statistics.drift_power import BATCHES, WIDTH, Power, looks_of
+from tests.statistics.drift_streams import CALM, CHANGE, COLUMNS, WORLDS, make
+from tests.statistics.prove_drift import looks_table, power_table, series_table
+
+KINDS = [(kind, kind in WORLDS) for kind in (COLUMNS[0], COLUMNS[5], COLUMNS[7], WORLDS[0], WORLDS[3], WORLDS[5])]
+
+
+def least_mean(cases):
+    """The smallest budget that so many cases are compatible with, with 99.9 % confidence."""
+    total = sum(cases)
+    return chi2.ppf(0.001, 2 * total) / 2 / len(cases) if total else 0.0
+
+
+def test_a_calm_series_of_overlapping_looks_stays_inside_its_budget():
+    series = mixed_series("calm", 6, 0.5, 4, seed=1, looks=100)
+    assert least_mean(series.cases) <= series.budget
+
+
+@pytest.mark.parametrize("floors", [False, True])
+def test_shuffled_flights_stay_inside_their_budget(floors):
+    series = flights_series("flights", 1, seed=1, looks=40, floors=floors)
+    assert least_mean(series.cases) <= series.budget
+    assert not (floors and series.alarms)
+
+
+@pytest.mark.parametrize(("kind", "labels"), KINDS, ids=lambda value: getattr(value, "name", ""))
+def test_a_change_is_found_as_shipped(kind, labels):
+    shipped = looks_of(make(kind, seed=5), labels=labels)["Homeostat, as shipped"]
+    assert len(shipped) == BATCHES - WIDTH + 1
+    assert any(shipped[CHANGE - WIDTH + 1 :])
+
+
+@pytest.mark.parametrize("kind", CALM["columns"], ids=lambda kind: kind.family)
+def test_columns_that_do_not_change_are_healthy_at_every_look(kind):
+    assert not any(looks_of(make(kind, seed=6), labels=False)["Homeostat, as shipped"])
+
+
+def test_the_tables_have_a_line_for_each_experiment():
+    assert "| a | 3 | 1 of 3" in looks_table([Looks("a", [0.001, 0.5, 1.0])])
+    assert "| b | 2 | 100 | 1 | 0.50 (" in series_table([Series("b", 100, 1.0, [1, 0], alarms=3)])
+    told = power_table([Power("shift", "Homeostat", [1, 3], 1, 100, 2)])
+    assert "| Homeostat | 50 | 2.0, missed 1 of 3 |" in told
