@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_SHORTEST_SECRET = 16
 
 
 class AlertSettings(BaseModel):
@@ -60,6 +62,21 @@ class MlflowSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     url: HttpUrl = Field(description="where MLflow's server is")
+    webhook_url: HttpUrl | None = Field(
+        default=None, description="where that server reaches this process, up to the port: it is then told of edits"
+    )
+    webhook_secret: SecretStr | None = Field(default=None, description="what those messages are signed with")
+
+    @model_validator(mode="after")
+    def _is_signed(self) -> Self:
+        if self.webhook_url is not None and (
+            self.webhook_secret is None or len(self.webhook_secret.get_secret_value()) < _SHORTEST_SECRET
+        ):
+            raise ValueError(
+                f"webhook_url is set without a webhook_secret of {_SHORTEST_SECRET} characters or more: "
+                "`openssl rand -hex 32` draws one"
+            )
+        return self
 
 
 class Settings(BaseSettings):

@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,10 @@ database_uri = {users}
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 auth_cache_ttl_seconds = 60
 """
+
+
+def _fernet_key() -> str:
+    return urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 class Mlflow(Server):
@@ -37,6 +42,7 @@ class Mlflow(Server):
         self._postgres = postgres
         self._database = database
         self._password_file = self.folder / "password"
+        self._webhook_key_file = self.folder / "webhook_key"
 
     @property
     def url(self) -> str:
@@ -52,10 +58,12 @@ class Mlflow(Server):
         """Need nothing: MLflow is a Python package of ours."""
 
     def prepare(self) -> None:
-        """Make the databases and draw the password, once."""
-        if not self._password_file.exists():
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(24))
+        """Make the databases and draw the password and the key of webhooks' secrets, once."""
+        drawn = {self._password_file: secrets.token_urlsafe(24), self._webhook_key_file: _fernet_key()}
+        for file, secret in drawn.items():
+            if not file.exists():
+                file.touch(mode=0o600)
+                file.write_text(secret)
         config = self.folder / "basic_auth.ini"
         config.touch(mode=0o600)
         config.write_text(
@@ -75,6 +83,9 @@ class Mlflow(Server):
             "MLFLOW_AUTH_ADMIN_USERNAME": self.username,
             "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,
             "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": self._webhook_key_file.read_text(),
+            "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+            "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",  # all of us are on loopback
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }

@@ -8,6 +8,8 @@ from pathlib import Path
 # Below what Linux gives to outgoing connections (32768 and up): while a server restarts, nobody takes its port, and a
 # client that knocks on it never happens to connect to itself.
 _PORTS = range(16384, 32768)
+_chance = random.SystemRandom()  # the shared one may be seeded, by a test tool for one, and alike in two processes
+_given: set[int] = set()
 
 
 class MissingProgramError(Exception):
@@ -43,13 +45,16 @@ def find_program(name: str, package: str, *, other_name: str | None = None, fold
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return a port of loopback that nobody listens on, another one each time."""
     while True:
-        port = random.choice(_PORTS)  # noqa: S311 - no secret
+        port = _chance.choice(_PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port

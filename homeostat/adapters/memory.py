@@ -95,6 +95,7 @@ class MemoryRegistry:
         self._by_request: dict[str, str] = {}
         self._aliases = Aliases()
         self._model_tags: dict[str, str] = {}
+        self.described: dict[str, tuple[str, dict[str, str]]] = {}  # text and pages by version
 
     def register(self, package: ModelPackage, request_id: str) -> str:
         """Store a package once by request and return its version."""
@@ -130,12 +131,13 @@ class MemoryRegistry:
         self._aliases = replace(self._aliases, **{alias: version})
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
-        """Add or replace tags of a version.
-
-        Raises:
-            ModelError: There is no such version.
-        """
+        """Add or replace tags of a version."""
         self._retag(version, tags)
+
+    def describe(self, version: str, text: str, pages: Mapping[str, str]) -> None:
+        """Put a text and pages beside a version."""
+        self._known(version)
+        self.described[version] = (text, dict(pages))
 
     def decisions(self) -> list[OperatorDecision]:
         """Return the open decisions, the model's own first, then by version."""

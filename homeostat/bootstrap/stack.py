@@ -186,6 +186,17 @@ def open_registry(contract: Contract, home: Path, settings: Settings) -> ModelRe
     return MlflowRegistry(uri, instance_of(home) / "artifacts" / contract.product, contract.product)
 
 
+def follow_registry(contract: Contract, settings: Settings, process: str, path: str) -> None:
+    """Ask MLflow's server to knock at a path of this process at each edit, where the settings say how it gets here."""
+    if settings.mlflow is None or settings.mlflow.webhook_url is None or settings.mlflow.webhook_secret is None:
+        return
+    from homeostat.adapters.mlflow_registry.subscription import subscribe
+
+    url = f"{str(settings.mlflow.webhook_url).rstrip('/')}{path}"
+    secret = settings.mlflow.webhook_secret.get_secret_value()
+    subscribe(str(settings.mlflow_url), f"homeostat-{process}-{contract.product}", url, secret)
+
+
 def _online_store(settings: Settings) -> Mapping[str, object] | None:
     """Return Feast's section of the online store, None for the embedded one."""
     if settings.redis is None:

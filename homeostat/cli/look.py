@@ -2,14 +2,21 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from homeostat.cli.shared import Home, Json, Product, existing, fail, out, print_json
 from homeostat.contract.durations import spoken
 
+if TYPE_CHECKING:
+    from homeostat.ports import Ledger
+
 REFRESH_S = 1.0
+_TIMES = [
+    f"%Y-%m-%d{clock}" for clock in ("", "T%H:%M", " %H:%M", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%S%z", " %H:%M:%S%z")
+]
 
 
 def status(
@@ -45,7 +52,7 @@ def drift(
     """Show drift reports: each column against its limit, the worst first."""
     folder = existing(home, product)
     from homeostat.inspection import onlooker_of
-    from homeostat.inspection.drift import told_report
+    from homeostat.inspection.drift import limits_line, told_limits, told_report
 
     onlooker = onlooker_of(folder)
     one = onlooker.report(report) if report else None
@@ -59,9 +66,11 @@ def drift(
         )
     for each in found:
         if as_json:
-            print_json(told_report(each))
+            print_json({**told_report(each), "limits": told_limits(onlooker.contract)})
         else:
             _show_report(told_report(each))
+    if not as_json:
+        out.print(limits_line(told_limits(onlooker.contract)), markup=False, highlight=False, soft_wrap=True)
     if len(found) == 1 and found[0].status == "unknown" and not (report or as_json):
         telling = onlooker.last_telling()
         if telling is not None:
@@ -73,9 +82,13 @@ def log(
     home: Home = None,
     product: Product = None,
     verify: Annotated[bool, typer.Option("--verify", help="Recompute the hash chain.")] = False,
+    at: Annotated[
+        datetime | None,
+        typer.Option("--at", formats=_TIMES, metavar="TIME", help="Who served which share then; UTC without a zone."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show every decision with its reason, or verify that none was edited."""
+    """Show every decision with its reason, who served at a moment, or verify that none was edited."""
     folder = existing(home, product)
     from homeostat.inspection import ledger_of
 
@@ -87,6 +100,9 @@ def log(
         else:
             out.print(f"{count} entries, the chain is whole")
         return
+    if at is not None:
+        _show_serving(ledger, at if at.tzinfo else at.replace(tzinfo=UTC), as_json=as_json)
+        return
     for entry in ledger.entries():
         if as_json:
             print_json(
@@ -97,6 +113,26 @@ def log(
             reason = entry.payload.get("reason", "")
             line = f"{entry.seq:>4}  {entry.at:%Y-%m-%d %H:%M}  {entry.kind:<16} {entry.actor}: {reason}"
             out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_serving(ledger: "Ledger", time: datetime, *, as_json: bool) -> None:
+    from homeostat.healing.serving import serving_at
+
+    found = serving_at(ledger.entries(), time)
+    entry = found.since
+    if as_json:
+        print_json({
+            "at": time.isoformat(), "champion": found.champion, "challenger": found.challenger,
+            "shares": found.shares, "entry": entry.seq if entry else None,
+        })  # fmt: skip
+        return
+    if entry is None:
+        out.print(f"{time:%Y-%m-%d %H:%M} UTC: no version served yet")
+        return
+    told = ", ".join(f"version {version} answered {share:.0%}" for version, share in found.shares.items())
+    told = told or f"versions {found.champion} and {found.challenger} answered, in shares that the ledger does not hold"
+    why = f"since entry {entry.seq}, {entry.kind} of {entry.at:%Y-%m-%d %H:%M} by {entry.actor}"
+    out.print(f"{time:%Y-%m-%d %H:%M} UTC: {told}; {why}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _watch(look: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
@@ -150,6 +186,7 @@ def _patiently(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _show_report(told: dict[str, Any]) -> None:
+    from homeostat.inspection.drift import label_lines
     from homeostat.inspection.page import scores_table, when
 
     out.print(
@@ -162,12 +199,5 @@ def _show_report(told: dict[str, Any]) -> None:
     whole = [score for score in (told["prediction"], told["embedding"]) if score]
     if told["features"] or whole:
         out.print(scores_table([*told["features"], *whole]))
-    if told["performance"]:
-        p = told["performance"]
-        verdict = "degraded" if p["degraded"] else "as promised"
-        out.print(
-            f"performance: loss {p['loss']:.4f} on {p['rows']:,} mature rows, {p['expected_loss']:.4f} promised, "
-            f"p {p['p_value']:.2g}: {verdict}; the mean score lies {abs(p['calibration_error']):.4f} "
-            f"{'above' if p['calibration_error'] > 0 else 'below'} the label rate",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+    for line in label_lines(told):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from homeostat.contract.policies import HealingPolicy
-from homeostat.ports import Aliases
+from homeostat.ports import Aliases, LedgerEntry
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, derived_id
 
 GUARDRAIL = "guardrail"
@@ -65,6 +65,16 @@ def promotion_of(verdict: CanaryVerdict, champion: str | None) -> Promotion:
     )
 
 
+def promotion_in(entry: LedgerEntry) -> Promotion:
+    """Return what a verdict came to by the ledger's entry on it."""
+    said = entry.payload
+    promotion_id = derived_id(said["verdict_id"], "promotion")
+    action = Action(entry.kind)
+    return Promotion(
+        promotion_id, said["request_id"], entry.at, action, said["version"], said["champion"], said["reason"]
+    )
+
+
 def closed(case: Case, verdict: CanaryVerdict, champion: str | None, now: datetime, *, policy: HealingPolicy) -> Case:
     """Return the case as it cools down after a verdict.
 
@@ -86,6 +96,7 @@ def closed(case: Case, verdict: CanaryVerdict, champion: str | None, now: dateti
         cooldown_until=now + policy.cooldown * back_off(policy, fruitless),
         reason=verdict.reason,
         held=False,
+        waiting_since=None,
         fruitless=fruitless,
         fruitless_against=champion if fruitless else None,
     )
@@ -101,3 +112,18 @@ def back_off(policy: HealingPolicy, fruitless: int) -> float:
     """
     doublings = min(max(fruitless - 1, 0), 64)  # a float holds 4 to the 64th
     return float(min(policy.backoff**doublings, _MOST_BACK_OFF))
+
+
+def rested(case: Case, now: datetime) -> Case:
+    """Return the case that follows one whose cooldown is over: all that is remembered is how healing went."""
+    return Case(
+        CaseState.STABLE,
+        case.revision,
+        since=now,
+        trained_at=case.trained_at,
+        unanswered=case.unanswered,
+        fruitless=case.fruitless,
+        fruitless_against=case.fruitless_against,
+        champion=case.champion,
+        previous=case.previous,
+    )

@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from homeostat.healing.incidents import incident_id, told_incident
 from homeostat.healing.label_watch import StaleLabels
 from homeostat.ports import Alert, Severity
-from homeostat.records import Action, Case, DriftReport, Promotion, TrainingRun, derived_id
+from homeostat.records import Action, Case, DataIncident, DriftReport, Promotion, TrainingRun, derived_id
 
 REMIND = timedelta(days=1)
 """How often an approval that is waited for is asked for again."""
@@ -45,6 +46,34 @@ def drift_ended(product: str, report: DriftReport, *, drifted: int, version: str
         what=f"the drift is over after {drifted} report{'s' if drifted > 1 else ''}: {why}",
         evidence={"report_id": report.report_id, "version": report.version or ""},
         todo="nothing",
+    )
+
+
+def data_incident(product: str, report: DriftReport, incident: DataIncident) -> Alert:
+    """Return the alert on a fault in the newest rows."""
+    return Alert(
+        alert_id=incident_id(product, incident),
+        at=report.at,
+        product=product,
+        kind="data_incident",
+        severity="critical",
+        what=told_incident(incident),
+        evidence={"report_id": report.report_id, "fault": incident.kind, "columns": ", ".join(incident.columns)},
+        todo="mend who sends these columns; nothing is learnt from the rows meanwhile, and no case is opened for them",
+    )
+
+
+def data_incident_ended(product: str, report: DriftReport, incident: DataIncident) -> Alert:
+    """Return the alert on a fault that the newest rows don't have any more."""
+    return Alert(
+        alert_id=incident_id(product, incident, "ended"),
+        at=report.at,
+        product=product,
+        kind="data_incident_ended",
+        severity="info",
+        what=f"over by {_day(incident.until)}: {told_incident(incident)}",
+        evidence={"report_id": report.report_id, "fault": incident.kind, "columns": ", ".join(incident.columns)},
+        todo="nothing: the broken rows stay left out",
     )
 
 

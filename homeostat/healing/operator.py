@@ -1,14 +1,17 @@
 """What an operator may ask for, who asked, and why it can't be done: pure."""
 
+import re
 from difflib import get_close_matches
 from enum import StrEnum
 
 from homeostat.ports import Aliases, OperatorDecision
-from homeostat.records import Action, Case
+from homeostat.records import Action, Case, Promotion
 
 DONE, REFUSED = "done: ", "refused: "
 """How an answer begins."""
 
+_SPOKEN = re.compile(r"\s*(?P<word>\w+)(\s+by\s+(?P<by>[^:]+))?(\s*:\s*(?P<reason>.*))?\s*", re.DOTALL | re.IGNORECASE)
+_LONGEST_NAME = 100
 _MOST_CHARACTERS = 1_000  # of an operator's reason that travel into verdicts and the ledger
 
 
@@ -39,9 +42,20 @@ _SAID = {
 
 
 def wish_of(decision: OperatorDecision) -> Wish | None:
-    """Return the word of a decision, None for one that is not known; case and blanks don't matter."""
-    word = decision.action.strip().lower()
+    """Return the word of a decision, None for one that is not known; case and blanks don't matter.
+
+    A person before the registry's page may put all into the one tag: ``approve by ann: looks fine``.
+
+    >>> wish_of(OperatorDecision("3", " Approve by ann: looks fine"))
+    <Wish.APPROVE: 'approve'>
+    """
+    word = _part(decision, "word").lower()
     return next((wish for wish in Wish if wish == word), None)
+
+
+def _part(decision: OperatorDecision, name: str) -> str:
+    found = _SPOKEN.fullmatch(decision.action)
+    return (found and found[name]) or ""
 
 
 def actor_of(decision: OperatorDecision) -> str:
@@ -50,8 +64,12 @@ def actor_of(decision: OperatorDecision) -> str:
     >>> actor_of(OperatorDecision("3", "approve", " ann ")), actor_of(OperatorDecision("3", "approve"))
     ('operator:ann', 'operator')
     """
-    by = (decision.by or "").strip()
+    by = _by(decision)
     return f"operator:{by}" if by else "operator"
+
+
+def _by(decision: OperatorDecision) -> str:
+    return (decision.by or _part(decision, "by")).strip()[:_LONGEST_NAME]
 
 
 def said(decision: OperatorDecision) -> str:
@@ -60,10 +78,20 @@ def said(decision: OperatorDecision) -> str:
     >>> said(OperatorDecision("3", "approve", "ann", "looks fine"))
     'approved by ann: looks fine'
     """
-    wish, by = wish_of(decision), (decision.by or "").strip() or "an operator"
-    reason = (decision.reason or "").strip()[:_MOST_CHARACTERS]
+    wish, by = wish_of(decision), _by(decision) or "an operator"
+    reason = (decision.reason or _part(decision, "reason")).strip()[:_MOST_CHARACTERS]
     what = _SAID[wish] if wish else f"'{decision.action}'"
     return f"{what} by {by}: {reason}" if reason else f"{what} by {by}"
+
+
+def told(promotion: Promotion) -> str:
+    """Return what was carried out, in words."""
+    version, champion = promotion.version, promotion.champion
+    if promotion.action is Action.PROMOTE:
+        return f"version {version} was promoted and serves now"
+    if promotion.action is Action.ROLLBACK:
+        return f"version {version} was rolled back, version {champion} serves again"
+    return f"version {version} was rejected, version {champion} goes on serving"
 
 
 def refusal(decision: OperatorDecision, case: Case, aliases: Aliases) -> str | None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from homeostat.contract.durations import written
 from homeostat.contract.model import Contract
 from homeostat.healing.closing import back_off
+from homeostat.healing.incidents import told_incident
 from homeostat.healing.streak import Streak
 from homeostat.records import Case, CaseState, DriftReport, DriftStatus
 
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     COLD = "cold"  # no champion yet, and too short a history for one
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
+    DATA_INCIDENT = "data_incident"
     UNCONFIRMED = "unconfirmed"
     FEW_ROWS = "few_rows"
 
@@ -51,6 +53,7 @@ def decide(contract: Contract, seen: Situation) -> Decision:
     """Return whether to open a healing case now; the first rule that applies gives the reason."""
     return (
         _hold_for_case(contract, seen)
+        or _hold_for_incident(seen)
         or (_cold_start(contract, seen) if seen.champion is None else _drift(contract, seen, seen.champion))
         or hold_for_budget(contract, seen.case, seen.now)
         or _open(contract, seen)
@@ -88,6 +91,14 @@ def _cold_start(contract: Contract, seen: Situation) -> Decision | None:
         since = f"{seen.history_since:%Y-%m-%d %H:%M}"
         return Decision(Kind.COLD, f"no champion; waiting for {written(wanted)} of labelled history since {since}")
     return None
+
+
+def _hold_for_incident(seen: Situation) -> Decision | None:
+    """Return the decision to wait while the newest rows are broken: whatever moved, it is no drift."""
+    broken = [incident for incident in (seen.streak.latest.incidents if seen.streak.latest else ()) if incident.active]
+    if not broken:
+        return None
+    return Decision(Kind.DATA_INCIDENT, f"the newest rows are broken: {told_incident(broken[0])}")
 
 
 def _drift(contract: Contract, seen: Situation, champion: str) -> Decision | None:

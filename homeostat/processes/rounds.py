@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from threading import Event
 from time import monotonic
 
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
@@ -57,11 +58,16 @@ class Rounds:
         self._streaming = [step for step in self._workers if step not in self._paced]
         self._looked_at = Tail(self._log, self.product).last_time("drift_reports")
         self._archived_at = self._prompted_at = -_ARCHIVE_S
+        self._woken = Event()
 
     def restore(self, now: datetime) -> None:
         """Give the steps their memory back."""
         for worker in self._workers.values():
             worker.restore(now)
+
+    def wake(self) -> None:
+        """Look at the registry in the next round: somebody has edited it; called by any thread."""
+        self._woken.set()
 
     def run(self, now: datetime) -> int:
         """Do what is due and return how many messages were handled or published, 0 when there is nothing more to do.
@@ -88,11 +94,12 @@ class Rounds:
 
     def _between_looks(self, now: datetime) -> int:
         moved = 0
-        tick = monotonic()
+        tick, woken = monotonic(), self._woken.is_set()
+        self._woken.clear()
         if self._promptly or tick - self._archived_at >= _ARCHIVE_S or self._is_asked():
             moved += self._move(("archive", "decide"), now)
             self._archived_at = monotonic()
-        if self._promptly or tick - self._prompted_at >= _PROMPT_S or self._has_trained():
+        if self._promptly or woken or tick - self._prompted_at >= _PROMPT_S or self._is_told():
             moved += self._move(_PROMPT, now)
             self._prompted_at = monotonic()
         return moved
@@ -101,8 +108,10 @@ class Rounds:
         """Return whether an operator has said something that nobody has answered."""
         return "decide" in self._workers and bool(self._stack.registry.decisions())
 
-    def _has_trained(self) -> bool:
-        return "judge" in self._workers and self._has_come("judge", "training_runs")
+    def _is_told(self) -> bool:
+        """Return whether a training has ended, or a verdict waits to be carried out."""
+        awaited = (("judge", "training_runs"), ("promote", "canary_verdicts"))
+        return any(step in self._workers and self._has_come(step, topic) for step, topic in awaited)
 
     def _move(self, steps: Sequence[str], now: datetime) -> int:
         return sum(self._workers[step].run_once(now) for step in steps if step in self._workers)

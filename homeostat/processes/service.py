@@ -14,8 +14,16 @@ from threading import Thread
 import uvicorn
 
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
-from homeostat.api import build_watched
-from homeostat.bootstrap import LazyStack, build_workers, instance_clock, process_telemetry, product_home, share
+from homeostat.api import WEBHOOK_PATH, Knocks, add_webhook, build_watched
+from homeostat.bootstrap import (
+    LazyStack,
+    build_workers,
+    follow_registry,
+    instance_clock,
+    process_telemetry,
+    product_home,
+    share,
+)
 from homeostat.contract.load import load_contract
 from homeostat.errors import HomeostatError
 from homeostat.flow import FLOW
@@ -94,9 +102,14 @@ def run_rounds(service: Service) -> int:
     def missing() -> str | None:
         return "starting: folding the log's tail into memory" if back_off is None else back_off.trouble
 
-    with watched(service, missing):
+    def wake() -> None:
+        if back_off is not None:
+            back_off.rounds.wake()
+
+    with watched(service, missing, wake):
         with service.stores():
             rounds = Rounds(service.product, service.telemetry, service.workers())
+            follow_registry(service.product.contract, service.settings, service.process, WEBHOOK_PATH)
         rounds.restore(now())
         service.life.work()
         back_off = BackOff(rounds)
@@ -106,14 +119,20 @@ def run_rounds(service: Service) -> int:
 
 
 @contextmanager
-def watched(service: Service, missing: Callable[[], str | None]) -> Iterator[None]:
+def watched(
+    service: Service, missing: Callable[[], str | None], wake: Callable[[], object] | None = None
+) -> Iterator[None]:
     """Answer ``/healthz``, ``/readyz`` and ``/metrics`` for the length of a ``with`` block.
 
     Args:
         service: Whose numbers, and where.
         missing: Says what the process waits for, None when it works.
+        wake: Called when MLflow's server says that something was edited, where the settings let it say so.
     """
-    app = build_watched({service.product.contract.product: missing}, service.telemetry.render)
+    product, mlflow = service.product.contract.product, service.settings.mlflow
+    app = build_watched({product: missing}, service.telemetry.render)
+    if wake is not None and mlflow is not None and mlflow.webhook_secret is not None:
+        add_webhook(app, Knocks(mlflow.webhook_secret.get_secret_value()), wake, service.telemetry, product)
     server = uvicorn.Server(web_config(app, service.settings))
     thread = Thread(target=server.run, name="watched", daemon=True)
     thread.start()

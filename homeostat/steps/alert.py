@@ -14,6 +14,7 @@ from homeostat.metric_names import ALERTS
 from homeostat.ports import Alert, AlertSink, CaseStore, Telemetry
 from homeostat.records import (
     CaseState,
+    DataIncident,
     DriftReport,
     DriftStatus,
     Outcome,
@@ -54,6 +55,7 @@ class AlertStep:
         self._sink = sink
         self._telemetry = telemetry
         self._streak = Streak()
+        self._broken: dict[tuple[str, tuple[str, ...]], DataIncident] = {}  # faults of the newest rows
         self._labels = LabelWatch(contract.drift.window, contract.label.maturity, contract.drift.min_rows)
         self._labels_stale = False
         self._asked_at: datetime | None = None  # for an approval
@@ -91,6 +93,7 @@ class AlertStep:
         for record in records:
             if isinstance(record, DriftReport):
                 yield from self._drift(record)
+                yield from self._incidents(record)
             elif isinstance(record, TrainingRun) and record.status is TrainingStatus.FAILED:
                 yield notices.training_failed(self._product, record)
             elif isinstance(record, Promotion) and (alert := notices.canary(self._product, record)):
@@ -107,6 +110,16 @@ class AlertStep:
             yield notices.drift_ended(self._product, report, drifted=before.drifted, version=version)
         if report.status is DriftStatus.DRIFTED and after.drifted == 1:
             yield notices.drift_began(self._product, report)
+
+    def _incidents(self, report: DriftReport) -> Iterator[Alert]:
+        """Give an alert for each fault that the newest rows have, and for each that they have no more."""
+        before, self._broken = self._broken, {(one.kind, one.columns): one for one in report.incidents if one.active}
+        for key, incident in self._broken.items():
+            if key not in before:
+                yield notices.data_incident(self._product, report, incident)
+        for key, incident in before.items():
+            if key not in self._broken:
+                yield notices.data_incident_ended(self._product, report, incident)
 
     def _queue(self, alerts: Iterable[Alert]) -> None:
         for alert in alerts:

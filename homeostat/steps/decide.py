@@ -7,6 +7,7 @@ from typing import Any
 
 from homeostat.contract.model import Contract
 from homeostat.errors import StaleCaseError, TransientError
+from homeostat.healing.incidents import BrokenSpans
 from homeostat.healing.operator import DONE, REFUSED, Wish, actor_of, refusal, said, wish_of
 from homeostat.healing.rules import Decision, Kind, Situation, decide, hold_for_budget, labelled_rows
 from homeostat.healing.streak import Streak
@@ -42,6 +43,7 @@ class DecideStep:
         self._ledger = ledger
         self._telemetry = telemetry
         self._seed = seed
+        self._broken = BrokenSpans(contract.product, ledger)
         self._streak = Streak()
         self._first: DriftReport | None = None  # the first report that this process has seen
         self._history_since: datetime | None = None
@@ -61,6 +63,7 @@ class DecideStep:
                 continue
             if self._first is None:
                 self._first = report
+            self._broken.note(report)
             if case.state is CaseState.STABLE and (case.since is None or report.at > case.since):
                 self._streak = self._streak.after(report)
 
@@ -137,6 +140,8 @@ class DecideStep:
             trained_at=(*(time for time in case.trained_at if time > now - per), now),
             fruitless=case.fruitless,
             fruitless_against=case.fruitless_against,
+            champion=case.champion,
+            previous=case.previous,
         )
 
     def _saved(self, case: Case) -> Case:
@@ -168,6 +173,7 @@ class DecideStep:
             champion=champion,
             seed=int(derived_id(str(self._seed), request_id), 16) % 2**31,
             report=case.report,
+            broken=self._broken.known_at(at, case.report),
         )
 
     def _summary(self, case: Case) -> dict[str, Any]:

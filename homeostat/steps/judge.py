@@ -1,5 +1,6 @@
 """Judges challengers on paired outcomes, and watches a promoted champion against the one it replaced."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,6 +9,8 @@ from typing import Any
 from homeostat.canary.memory import CanaryMemory
 from homeostat.canary.verdict import Finding, judge_canary, judge_watch
 from homeostat.contract.model import Contract
+from homeostat.errors import TransientError
+from homeostat.healing.card import CARD_FILE, Card, as_html, as_markdown
 from homeostat.healing.closing import GUARDRAIL, REVISION
 from homeostat.healing.operator import ACTIONS, actor_of, refusal, said, wish_of
 from homeostat.metric_names import CANARY_LOSS_DIFFERENCE, CANARY_ROWS
@@ -26,6 +29,7 @@ from homeostat.records import (
 )
 
 _ASKED_AGAIN = timedelta(minutes=1)  # an operator's verdict that seems to be lost: somebody waits for it
+_log = logging.getLogger("homeostat.judge")
 _UNSEEN = Finding(None, "nothing was compared yet")
 
 
@@ -48,7 +52,8 @@ class JudgeStep:
         self._cases = cases
         self._telemetry = telemetry
         self._memory = CanaryMemory(contract.canary, contract.objective.metric)
-        self._requests: dict[str, str] = {}  # request by the version that came of it
+        self._runs: dict[str, TrainingRun] = {}  # by the version that came of it
+        self._carded: Finding | None = None  # what the last card says
         self._looks: dict[str, tuple[object, int, Finding]] = {}  # what the last look saw, its number, its finding
         self._given: dict[tuple[str, str], datetime] = {}  # when a verdict was last given, by its id and actor
 
@@ -61,7 +66,7 @@ class JudgeStep:
         """Fold training runs, outcomes and answers into memory."""
         for record in records:
             if isinstance(record, TrainingRun) and record.version is not None:
-                self._requests[record.version] = record.request_id
+                self._runs[record.version] = record
         self._memory.fold(record for record in records if isinstance(record, Outcome))
         self._memory.follow(record for record in records if isinstance(record, Prediction))
         span = self._policy.max_duration + self._policy.watch + self._contract.label.maturity
@@ -105,6 +110,7 @@ class JudgeStep:
             ),
         )
         self._measure(finding.evidence)
+        self._show(case, champion, finding, now)
         if case.held and not finding.guardrail:
             return []
         evidence = finding.evidence | {"champion": champion, "challenger": challenger}
@@ -159,7 +165,8 @@ class JudgeStep:
 
     def _request_of(self, champion: str, case: Case) -> str:
         """Return the request that a champion came of, as far as it is known."""
-        return self._requests.get(champion) or case.request_id or derived_id("watch", champion)
+        run = self._runs.get(champion)
+        return (run and run.request_id) or case.request_id or derived_id("watch", champion)
 
     def _look(self, key: str, seen: object, judge: Callable[[int], Finding]) -> Finding:
         """Return a new finding when there is something new to see, the last one otherwise."""
@@ -189,6 +196,21 @@ class JudgeStep:
     ) -> CanaryVerdict:
         verdict_id = derived_id(request_id, action, version or "")
         return CanaryVerdict(verdict_id, request_id, now, action, version, finding.reason, finding.evidence)
+
+    def _show(self, case: Case, champion: str, finding: Finding, now: datetime) -> None:
+        """Refresh the challenger's decision card when a look has found something new."""
+        challenger = str(case.challenger)
+        seen = replace(finding, reason=f"{case.state}, {case.held}: {finding.reason}")
+        if seen == self._carded:
+            return
+        run = self._runs.get(challenger)
+        card = Card(self._contract, case, champion, run, finding.reason, finding.evidence, now)
+        try:
+            self._registry.describe(challenger, as_markdown(card), {CARD_FILE: as_html(card)})
+        except TransientError as error:
+            _log.warning("%s: no decision card now: %s", self._contract.product, error)
+            return
+        self._carded = seen
 
     def _measure(self, evidence: Mapping[str, Any]) -> None:
         product = self._contract.product

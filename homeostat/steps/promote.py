@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
+from homeostat.contract.durations import written
 from homeostat.contract.model import Contract
-from homeostat.errors import StaleCaseError, TransientError
-from homeostat.healing.closing import closed, is_done, is_due, is_over, promotion_of, still_true
-from homeostat.healing.operator import ACTIONS, DONE, REFUSED, Wish, actor_of, refusal, said, wish_of
-from homeostat.metric_names import CASE_AGE, CASE_STATE, DECISIONS
+from homeostat.healing.alias_watch import AliasWatch, save
+from homeostat.healing.by_hand import is_overtaken
+from homeostat.healing.closing import closed, is_done, is_due, is_over, promotion_in, promotion_of, rested, still_true
+from homeostat.healing.envelope import outside
+from homeostat.healing.operator import ACTIONS, DONE, REFUSED, Wish, actor_of, refusal, said, told, wish_of
+from homeostat.metric_names import APPROVAL_WAIT, CASE_AGE, CASE_STATE, DECISIONS
 from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, OperatorDecision, Telemetry
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, Record, derived_id
 
@@ -37,7 +41,9 @@ class PromoteStep:
         self._cases = cases
         self._ledger = ledger
         self._telemetry = telemetry
+        self._watch = AliasWatch(contract.product, registry, cases, ledger, telemetry)
         self._shown: CaseState | None = None
+        self._is_new = True
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Carry out verdicts in the order they were given.
@@ -45,24 +51,28 @@ class PromoteStep:
         Raises:
             TransientError: Somebody else wrote the case first.
         """
-        promotions = [self._carry_out(record, now) for record in records if isinstance(record, CanaryVerdict)]
-        return [promotion for promotion in promotions if promotion is not None]
+        promotions: list[Record] = []
+        for record in records:
+            if isinstance(record, CanaryVerdict):
+                if is_overtaken(record, self._cases.load(), self._registry.aliases()):
+                    promotions += self._follow_by_hand(now)
+                promotion = self._carry_out(record, now)
+                promotions += [promotion] if promotion else []
+        return promotions
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
         """Need no memory: what was carried out is in the case and in the registry."""
 
     def tick(self, now: datetime) -> list[Record]:
-        """End a cooldown that is over, follow an operator who moved an alias during a canary, and answer others.
+        """Follow operators who moved an alias, end a cooldown that is over, and answer other operators.
 
         Raises:
             TransientError: Somebody else wrote the case first.
         """
+        promotions = [*self._said_before(), *self._end_wait(now), *self._follow_by_hand(now)]
         case = self._cases.load()
-        promotions: list[Record] = []
-        if case.on_trial:
-            promotions = self._follow_operator(case, self._registry.aliases(), now)
-        elif case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
-            self._save(_rested(case, now))
+        if case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
+            self._save(rested(case, now))
         for decision in self._registry.decisions():
             self._hear(decision, now)
         self._show(self._cases.load(), now)
@@ -89,15 +99,24 @@ class PromoteStep:
             return None
         if verdict.action is Action.START:
             return self._start(verdict, case, aliases, now)
-        manual = self._contract.canary.approval == "manual" and verdict.actor == HOMEOSTAT
-        if manual and case.on_trial and verdict.action is Action.PROMOTE:
-            self._wait(verdict, case, aliases, now)
+        if (why := self._waits_for(verdict, case)) is not None:
+            self._wait(replace(verdict, reason=f"{verdict.reason}; {why}"), case, aliases, now)
             return None
         return self._close(verdict, case, aliases, now)
+
+    def _waits_for(self, verdict: CanaryVerdict, case: Case) -> str | None:
+        """Return why an operator has to approve of a verdict, None where nobody has to."""
+        if verdict.actor != HOMEOSTAT or verdict.action is not Action.PROMOTE or not case.on_trial:
+            return None
+        if self._contract.canary.approval == "automatic":
+            return None
+        return outside(self._contract, self._registry.load(str(verdict.version)), verdict.evidence)
 
     def _start(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
         self._record(verdict, aliases.champion, now)
         self._registry.set_alias("challenger", verdict.version)
+        if case.champion is None:  # it served before the case knew of such things
+            case = replace(case, champion=aliases.champion, previous=aliases.previous)
         self._save(replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now))
         return promotion_of(verdict, aliases.champion)
 
@@ -108,58 +127,85 @@ class PromoteStep:
         if case.state is not CaseState.WAITING:
             self._record(verdict, aliases.champion, now, CaseState.WAITING)
         self._tag(verdict, _WAITING)
-        self._save(replace(case, state=CaseState.WAITING, reason=verdict.reason))
+        since = case.waiting_since or now
+        self._save(replace(case, state=CaseState.WAITING, reason=verdict.reason, waiting_since=since))
 
     def _close(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
         champion = verdict.version if verdict.action is Action.PROMOTE else aliases.champion
         self._record(verdict, champion, now)
-        if verdict.action is Action.PROMOTE and verdict.version != aliases.champion:
-            self._registry.set_alias("previous", aliases.champion)
-            self._registry.set_alias("champion", verdict.version)
+        if verdict.action is Action.PROMOTE:
+            case = self._serve(str(verdict.version), case, aliases)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
-        self._save(closed(case, verdict, champion, now, policy=self._contract.healing))
+        ended = replace(case, request_id=verdict.request_id)  # a verdict on a case that ends by hand is void
+        self._save(closed(ended, verdict, champion, now, policy=self._contract.healing))
         return promotion_of(verdict, champion)
+
+    def _serve(self, version: str, case: Case, aliases: Aliases) -> Case:
+        """Point ``champion`` to a version, the way back first, and return the case that knows."""
+        before = case.champion or (aliases.champion if aliases.champion != version else aliases.previous)
+        if before != version:
+            if before != aliases.previous:
+                self._registry.set_alias("previous", before)
+            case = replace(case, previous=before)
+        if aliases.champion != version:
+            self._registry.set_alias("champion", version)
+        return replace(case, champion=version)
 
     def _roll_back(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
         """Give the traffic back to ``previous``; a case that is open meanwhile rested on the bad champion, and ends."""
+        if case.champion is not None:  # the case knows the way back, wherever a person has moved its alias meanwhile
+            aliases = replace(aliases, previous=case.previous)
         begun = aliases.champion == aliases.previous and aliases.champion != verdict.version
         if aliases.previous is None or not (begun or aliases.champion == verdict.version):
             return None
         if begun and is_over(verdict, case):
             done = case.state is CaseState.COOLDOWN and case.request_id == verdict.request_id
             return promotion_of(verdict, aliases.champion) if done else None
+        if case.champion not in {None, verdict.version}:  # a person had put it there, and it was put back
+            return None
         self._record(verdict, aliases.previous, now)
         self._registry.set_alias("champion", aliases.previous)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
-        ended = replace(case, request_id=verdict.request_id)  # a verdict on the case that ends here is void
+        ended = replace(case, request_id=verdict.request_id, champion=aliases.previous, previous=aliases.previous)
         self._save(closed(ended, verdict, aliases.previous, now, policy=self._contract.healing))
         return promotion_of(verdict, aliases.previous)
 
-    def _follow_operator(self, case: Case, aliases: Aliases, now: datetime) -> list[Record]:
-        """Close a canary whose aliases somebody moved by hand in the registry."""
-        if aliases.champion == case.challenger:
-            action, reason = Action.PROMOTE, "champion was moved to the challenger in the registry"
-        elif aliases.challenger != case.challenger:
-            action, reason = Action.REJECT, "challenger was taken away in the registry"
-        else:
-            return []
-        request_id = str(case.request_id)
-        verdict_id = derived_id(request_id, action, case.challenger or "")  # the judge's would be the same
-        verdict = CanaryVerdict(verdict_id, request_id, now, action, case.challenger, reason, actor="operator")
-        before = self._champion_before(request_id)
-        if action is Action.PROMOTE and before not in {None, aliases.previous}:
-            self._registry.set_alias("previous", before)
-        return [self._close(verdict, case, aliases, now)]
+    def _follow_by_hand(self, now: datetime) -> list[Record]:
+        """Carry out what people meant who moved aliases in the registry, until the aliases are as they should be."""
+        promotions: list[Record] = []
+        while (found := self._watch.look(now)) is not None:
+            case, aliases = self._cases.load(), self._registry.aliases()
+            if found.action is Action.ROLLBACK:
+                done = self._roll_back(found, case, aliases, now)
+            else:
+                done = self._close(found, case, aliases, now)
+            if done is None:
+                break
+            promotions.append(done)
+        return promotions
 
-    def _champion_before(self, request_id: str) -> str | None:
-        """Return who served when the canary of a case began, from the ledger."""
-        starts = [entry.payload for entry in self._ledger.entries() if entry.kind == Action.START]
-        champions = [payload["champion"] for payload in starts if payload["request_id"] == request_id]
-        return str(champions[-1]) if champions and champions[-1] else None
+    def _end_wait(self, now: datetime) -> list[Record]:
+        """Reject a proven challenger that nobody has approved by its deadline; one that is held has none."""
+        case, deadline = self._cases.load(), self._contract.canary.approval_deadline
+        if deadline is None or case.waiting_since is None or case.held or now < case.waiting_since + deadline:
+            return []
+        reason = f"nobody approved it within {written(deadline)}: {case.reason}"
+        request_id, version = str(case.request_id), case.challenger
+        verdict_id = derived_id(request_id, Action.REJECT, version or "")
+        verdict = CanaryVerdict(verdict_id, request_id, now, Action.REJECT, version, reason, {"deadline": deadline})
+        return [self._close(verdict, case, self._registry.aliases(), now)]
+
+    def _said_before(self) -> list[Record]:
+        """Return a new process's first word: what was done last, for the one before may have died before it said so."""
+        if not self._is_new:
+            return []
+        self._is_new = False
+        last = next((e for e in reversed(self._ledger.entries()) if e.kind in _OUTCOMES), None)
+        return [promotion_in(last)] if last and "verdict_id" in last.payload else []
 
     def _hear(self, decision: OperatorDecision, now: datetime) -> None:
         """Answer what can't be done, and hold a canary; the judge has still to say its part of the rest."""
@@ -187,20 +233,23 @@ class PromoteStep:
         for decision in self._registry.decisions():
             action = ACTIONS.get(wish_of(decision))
             if action is promotion.action and decision.version in {promotion.version, None}:
-                self._registry.answer(decision, f"{DONE}{_told(promotion)}")
+                self._registry.answer(decision, f"{DONE}{told(promotion)}")
 
     def _record(
         self, verdict: CanaryVerdict, champion: str | None, now: datetime, kind: Action | CaseState | None = None
     ) -> None:
         """Write a verdict into the ledger, once, as what became of it: by itself what it asks for."""
         kind = kind or verdict.action
-        payload = {
+        payload: dict[str, Any] = {
             "request_id": verdict.request_id,
+            "verdict_id": verdict.verdict_id,
             "version": verdict.version,
             "champion": champion,
             "reason": verdict.reason,
             "evidence": verdict.evidence,
         }
+        if kind is Action.START:
+            payload["share"] = self._contract.canary.share
         entry_id = derived_id(verdict.verdict_id, "decision" if kind is verdict.action else kind)
         self._ledger.append(entry_id, now, kind.value, payload, verdict.actor)
         self._telemetry.count(DECISIONS, product=self._contract.product, action=kind.value)
@@ -210,38 +259,15 @@ class PromoteStep:
             self._registry.tag(verdict.version, {OUTCOME_TAG: outcome, REASON_TAG: verdict.reason})
 
     def _save(self, case: Case) -> None:
-        try:
-            self._cases.save(case)
-        except StaleCaseError as error:
-            raise TransientError(f"the case was written meanwhile: {error}") from error
+        save(self._cases, case)
 
     def _show(self, case: Case, now: datetime) -> None:
         product = self._contract.product
         age_s = (now - case.since).total_seconds() if case.since else 0.0
         self._telemetry.gauge(CASE_AGE, max(0.0, age_s), product=product)
+        waited_s = (now - case.waiting_since).total_seconds() if case.waiting_since else 0.0
+        self._telemetry.gauge(APPROVAL_WAIT, max(0.0, waited_s), product=product)
         if case.state is not self._shown:
             for one in CaseState:
                 self._telemetry.gauge(CASE_STATE, float(one is case.state), product=product, state=one.value)
             self._shown = case.state
-
-
-def _rested(case: Case, now: datetime) -> Case:
-    """Return the case that follows one whose cooldown is over: all that is remembered is how healing went."""
-    return Case(
-        CaseState.STABLE,
-        case.revision,
-        since=now,
-        trained_at=case.trained_at,
-        unanswered=case.unanswered,
-        fruitless=case.fruitless,
-        fruitless_against=case.fruitless_against,
-    )
-
-
-def _told(promotion: Promotion) -> str:
-    version, champion = promotion.version, promotion.champion
-    if promotion.action is Action.PROMOTE:
-        return f"version {version} was promoted and serves now"
-    if promotion.action is Action.ROLLBACK:
-        return f"version {version} was rolled back, version {champion} serves again"
-    return f"version {version} was rejected, version {champion} goes on serving"

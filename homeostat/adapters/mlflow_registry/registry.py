@@ -124,6 +124,18 @@ class MlflowRegistry:
         self._retag(version, tags)
 
     @mlflow_errors()
+    def describe(self, version: str, text: str, pages: Mapping[str, str]) -> None:
+        """Put a text on a version's page and pages among its run's artifacts, in place of older ones.
+
+        Raises:
+            ModelError: There is no such version.
+        """
+        stored = self._stored(version)
+        for name, page in pages.items():
+            self._client.log_text(str(stored.run_id), page, name)
+        self._client.update_model_version(self._product, version, description=text)
+
+    @mlflow_errors()
     def decisions(self) -> list[OperatorDecision]:
         """Return the open decisions, the model's own first, then by version; one query when the file has changed."""
         now = self._file.version()

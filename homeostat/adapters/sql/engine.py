@@ -71,7 +71,7 @@ def _tell_transient(context: ExceptionContext) -> BaseException | None:
         return None
     cause = context.original_exception
     if isinstance(cause, sqlite3.Error):
-        # a damaged file or a full disk does not heal by waiting
+        # a damaged file does not heal by waiting
         return TransientError(f"the database is busy: {cause}") if _is_busy(cause) else None
     if _REFUSED.search(str(cause)):
         return HomeostatError(f"the database refuses us; look at HOMEOSTAT_SQL__URL: {cause}")

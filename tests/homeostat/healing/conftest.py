@@ -7,6 +7,7 @@ import pytest
 from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry, MemoryTelemetry
 from homeostat.codec import TOPIC_OF, decode, encode
 from homeostat.contract.model import Contract
+from homeostat.errors import ModelError
 from homeostat.flow import FLOW, memory_span, topic_name
 from homeostat.ports import ModelPackage, NewMessage, OperatorDecision
 from homeostat.records import (
@@ -143,6 +144,11 @@ class Rig:
         for worker in self.workers:
             worker.restore(self.now)
 
+    def crash_after(self, calls: int) -> None:
+        """Let the process die after so many more calls of its ports."""
+        self._crash_at = self.calls[0] + calls
+        self._restart_until_alive()
+
     def run(self, hours: float = 0) -> None:
         """Let time pass, then run every step until nothing moves; a crash is followed by a restart."""
         self.now += hours * HOUR
@@ -198,6 +204,14 @@ class Rig:
         self.run()
         return self.registry.answered(version)
 
+    def has(self, version: str) -> bool:
+        """Say whether there is such a version."""
+        try:
+            self.registry.answered(version)
+        except ModelError:
+            return False
+        return True
+
     @property
     def versions(self) -> int:
         """How many versions were registered."""
@@ -229,6 +243,11 @@ def rig(contract: Contract) -> Rig:
 @pytest.fixture(scope="session")
 def new_rig(contract: Contract) -> Callable[..., Rig]:
     return lambda crash_at=None: Rig(contract, crash_at)
+
+
+@pytest.fixture(scope="session")
+def rig_of() -> Callable[..., Rig]:
+    return Rig
 
 
 @pytest.fixture(scope="session")

@@ -230,6 +230,14 @@ def test_a_word_in_capitals_with_blanks_and_without_a_name_is_understood(tried: 
     assert last(tried).payload["reason"].startswith("approved by an operator; evidence so far")
 
 
+def test_who_and_why_may_stand_in_the_one_tag(tried: Rig) -> None:
+    tried.registry.tag("2", {"homeostat.decision": "approve by Ann Lee: the old one must go"})
+    tried.run()
+    assert tried.registry.aliases().champion == "2"
+    assert last(tried).actor == "operator:Ann Lee"
+    assert last(tried).payload["reason"].startswith("approved by Ann Lee: the old one must go; evidence so far")
+
+
 def test_several_decisions_at_once_are_each_answered(tried: Rig) -> None:
     tried.registry.decide(OperatorDecision("1", "rollback"))
     tried.registry.decide(OperatorDecision(None, "retrain"))

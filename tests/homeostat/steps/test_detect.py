@@ -25,16 +25,20 @@ CONTRACT = Contract.model_validate(
 )
 
 
+def profile_files(shift=0.0):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"weight": rng.standard_normal(5000) + shift, "kind": rng.choice(["a", "b"], 5000)})
+    categories = frozenset({"kind"})
+    profile = build_profile(frame, ("weight", "kind"), categories, rng.random(5000), expected_loss=0.7, seed=1)
+    return {FILE: profile.to_bytes()}
+
+
 class Registry:
     """Two versions with the same profile, and an alias to move."""
 
     def __init__(self, champion="1"):
         self.champion = champion
-        rng = np.random.default_rng(0)
-        frame = pl.DataFrame({"weight": rng.standard_normal(5000), "kind": rng.choice(["a", "b"], 5000)})
-        categories = frozenset({"kind"})
-        profile = build_profile(frame, ("weight", "kind"), categories, rng.random(5000), expected_loss=0.7, seed=1)
-        self.files = {FILE: profile.to_bytes()}
+        self.files = profile_files()
 
     def aliases(self):
         return Aliases(champion=self.champion)
@@ -168,6 +172,36 @@ def test_a_new_champion_starts_with_an_empty_window(registry, step):
     step.handle(predictions(100), NOW)  # made before the change, delivered after it
     step.handle(predictions(600, version="2"), NOW)
     assert only_report(step).rows == 600
+
+
+def test_after_a_promotion_rows_are_held_against_the_new_champions_reference(registry, step):
+    step.handle(predictions(800, shift=1.0), NOW)
+    assert only_report(step).status is DriftStatus.DRIFTED
+    registry.champion, registry.files = "2", profile_files(shift=1.0)
+    step.handle(predictions(800, version="2", shift=1.0), NOW)
+    assert only_report(step).status is DriftStatus.HEALTHY
+
+
+def test_labels_that_became_rarer_than_the_scores_say_are_drift(step):
+    rows = [replace(row, score=0.3, scores={"1": 0.3}) for row in predictions(2000)]
+    rng = np.random.default_rng(3)
+    made = [replace(o, label=float(rng.random() < 0.15), scores={"1": 0.3}) for o in outcomes(rows)]
+    step.handle(made, NOW)
+    step.handle(predictions(800), NOW)
+    report = only_report(step)
+    assert report.performance.loss < 0.6109  # what the scores announce: it fell
+    assert report.performance.degraded
+    assert report.reasons[0].startswith("the mean score lies 0.1")
+
+
+def test_an_alarm_budget_sets_the_limits(registry):
+    policy = {"window": "7d", "alarms": {"false_retrainings": 0.01, "per": "30d", "effect": 0.9}}
+    contract = Contract.model_validate({**CONTRACT.model_dump(), "drift": policy})
+    by_budget, by_hand = DetectStep(contract, registry, Telemetry()), DetectStep(CONTRACT, registry, Telemetry())
+    for each in (by_budget, by_hand):
+        each.handle(predictions(800, shift=0.6), NOW)
+    assert only_report(by_budget).status is DriftStatus.HEALTHY  # certain, but smaller than what matters
+    assert only_report(by_hand).status is DriftStatus.DRIFTED
 
 
 def test_a_new_champion_is_noticed_at_its_first_row(registry, step):

@@ -123,17 +123,27 @@ def test_a_verdict_on_another_case_is_void(world: World) -> None:
 
 def test_a_promotion_won_against_somebody_else_is_rejected(world: World) -> None:
     world.give(START)
+    (promotion,) = world.give(replace(PROMOTE, evidence={"champion": "3"}))
+    assert promotion.action is Action.REJECT
+    assert world.registry.aliases() == Aliases("1", None, None)
+
+
+def test_a_verdict_on_a_canary_that_an_operator_ended_at_the_same_moment_is_void(world: World) -> None:
+    world.give(replace(START, version="3"), replace(REJECT, version="3"))
+    world.cases.save(replace(world.cases.load(), state=CaseState.TRAINING))
+    world.give(START)
     world.registry.set_alias("champion", "3")
     (promotion,) = world.give(PROMOTE)
-    assert promotion.action is Action.REJECT
-    assert world.registry.aliases() == Aliases("3", None, None)
+    assert (promotion.action, promotion.version) == (Action.PROMOTE, "3")
+    assert world.registry.aliases() == Aliases("3", None, "1")
+    assert world.decisions()[-1] == ("promote", "operator")
 
 
 def test_a_rollback_of_a_model_that_serves_no_more_is_void(world: World) -> None:
-    world.give(START, PROMOTE)
-    world.registry.set_alias("champion", "3")
-    assert world.give(ROLLBACK) == []
-    assert world.registry.aliases().champion == "3"
+    world.give(START, PROMOTE, ROLLBACK)
+    before = world.decisions()
+    assert world.give(replace(ROLLBACK, verdict_id="late", at=NOW - HOUR, request_id="another")) == []
+    assert (world.registry.aliases().champion, world.decisions()) == ("1", before)
 
 
 def test_a_cooldown_ends_on_time(world: World) -> None:

@@ -21,6 +21,7 @@ from homeostat.records import (
     FeatureRow,
     Outcome,
     RetrainRequest,
+    Span,
     TrainingRun,
     TrainingStatus,
 )
@@ -122,6 +123,21 @@ def test_a_run_has_a_wire_form(contract: Contract, tmp_path: Path) -> None:
 def test_labels_that_were_not_mature_at_the_request_are_left_out(contract: Contract, tmp_path: Path) -> None:
     run = run_of(step_of(contract, tmp_path), replace(REQUEST, requested_at=START + timedelta(days=20)))
     assert datetime.fromisoformat(run.receipt["data_span"][1]) <= START + timedelta(days=19)
+
+
+def test_rows_that_a_fault_has_broken_are_never_trained_on(contract: Contract, tmp_path: Path) -> None:
+    since, until = START + timedelta(days=20), START + timedelta(days=40)
+    run = run_of(step_of(contract, tmp_path), replace(REQUEST, broken=(Span(since, until),)))
+    assert datetime.fromisoformat(run.receipt["data_span"][1]) < since
+    assert run.receipt["left_out"] == [[since.isoformat(), until.isoformat()]]
+
+
+def test_the_profile_says_what_each_feature_is_to_the_model(contract: Contract, tmp_path: Path) -> None:
+    registry = MemoryRegistry()
+    run = run_of(step_of(contract, tmp_path, registry=registry))
+    a, noise = Profile.from_bytes(registry.load(str(run.version)).files["profile.json"]).attribution
+    assert a.share > 0.8 > noise.share
+    assert a.worth > noise.worth >= 0
 
 
 def test_too_few_rows_fail_with_the_reason(contract: Contract, tmp_path: Path) -> None:

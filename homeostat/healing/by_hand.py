@@ -1,0 +1,90 @@
+"""What a person means who moves an alias in the registry: pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from homeostat.healing.closing import REVISION
+from homeostat.ports import Aliases
+from homeostat.records import Action, CanaryVerdict, Case, derived_id
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """An alias that a person put where it can't stay."""
+
+    alias: str
+    version: str | None  # where it is
+    rightful: str | None  # where it belongs
+    reason: str
+
+
+def moved_by_hand(
+    case: Case, aliases: Aliases, now: datetime, is_validated: Callable[[str], bool]
+) -> CanaryVerdict | Misplaced | None:
+    """Return what a person decided by moving an alias since the last decision, None where nobody has.
+
+    ``champion`` on the challenger or on another version that was validated once is a promotion, on the previous one
+    a rollback; ``challenger`` taken away is a rejection. Everything else has to be put back.
+
+    Args:
+        case: What the last decision left behind.
+        aliases: What is.
+        now: When it was seen.
+        is_validated: Says of a version whether it has passed the offline gates, asked where that matters.
+    """
+    if aliases.champion != case.champion:
+        return _champion(case, aliases.champion, now, is_validated)
+    if case.on_trial and aliases.challenger != case.challenger:
+        reason = "challenger was taken away in the registry"
+        return _verdict(case, Action.REJECT, case.challenger, reason, now)
+    if not case.on_trial and aliases.challenger is not None:
+        why = "only a candidate that a training brought forth is tried on live traffic: set the tag to retrain instead"
+        return Misplaced("challenger", aliases.challenger, None, why)
+    if aliases.previous != case.previous:
+        why = f"previous is the way back from version {case.champion}: it is kept by the loop itself"
+        return Misplaced("previous", aliases.previous, case.previous, why)
+    return None
+
+
+def is_overtaken(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
+    """Return whether a person has moved ``champion`` meanwhile: neither the last decision nor this one put it there."""
+    expected = {case.champion}
+    if verdict.action is Action.PROMOTE:
+        expected.add(verdict.version)
+    if verdict.action is Action.ROLLBACK:
+        expected.add(case.previous)
+    return case.champion is not None and aliases.champion not in expected
+
+
+def _champion(
+    case: Case, version: str | None, now: datetime, is_validated: Callable[[str], bool]
+) -> CanaryVerdict | Misplaced:
+    if version is None:
+        why = "somebody has to serve: move champion onto another version instead of taking it away"
+        return Misplaced("champion", None, case.champion, why)
+    if case.on_trial and version == case.challenger:
+        reason = "champion was moved to the challenger in the registry"
+        return _verdict(case, Action.PROMOTE, version, reason, now)
+    if version == case.previous:
+        reason = f"champion was moved back to version {version} in the registry"
+        return _verdict(case, Action.ROLLBACK, case.champion, reason, now)
+    if is_validated(version):
+        reason = "champion was moved to a version validated before in the registry"
+        return _verdict(case, Action.PROMOTE, version, reason, now)
+    why = (
+        f"version {version} was never validated: it has passed no offline gate, version {case.champion} goes on serving"
+    )
+    return Misplaced("champion", version, case.champion, why)
+
+
+def _verdict(case: Case, action: Action, version: str | None, reason: str, now: datetime) -> CanaryVerdict:
+    """Return an operator's verdict; one that is not on the open case ends that as well, for it rested on another."""
+    if case.on_trial and version == case.challenger:
+        request_id = str(case.request_id)
+        verdict_id = derived_id(request_id, action, version or "")  # the judge's would be the same
+    else:
+        request_id = derived_id("by hand", action, version or "", str(case.revision))
+        verdict_id = request_id
+    evidence = {"champion": case.champion, REVISION: case.revision}
+    return CanaryVerdict(verdict_id, request_id, now, action, version, reason, evidence, actor="operator")

@@ -1,0 +1,188 @@
+"""The decision card: what a person wants to know before approving a challenger, from the records alone; pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from homeostat.contract.durations import written
+from homeostat.contract.model import Contract
+from homeostat.records import Case, CaseState, TrainingRun
+
+Line = tuple[str, ...]
+_MOST_LINES = 8  # of a table that may be long; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the card; its first line is the head."""
+
+    title: str
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """All that is known of a challenger at one look."""
+
+    contract: Contract
+    case: Case
+    champion: str | None
+    run: TrainingRun | None  # what brought it forth; None where that is longer ago than this process remembers
+    finding: str
+    evidence: Mapping[str, Any]
+    at: datetime
+
+    @property
+    def title(self) -> str:
+        """What is to be decided."""
+        return f"{self.contract.product}: version {self.case.challenger} in place of version {self.champion}?"
+
+    @property
+    def todo(self) -> str:
+        """What a person may do, and what happens if nobody does."""
+        words = "set the tag homeostat.decision to approve, reject or hold"
+        if self.case.state is CaseState.WAITING:
+            return f"The evidence speaks for it and it waits for a person: {words}."
+        if self.case.held:
+            return f"A person holds it in its canary: {words}."
+        if self.contract.canary.approval == "manual":
+            return f"Nobody but a person lets it serve: {words}."
+        return f"The loop decides by itself when there is evidence enough; to decide before that, {words}."
+
+    def sections(self) -> Iterator[Section]:
+        """Give the tables that the records fill."""
+        for title, lines in (
+            ("Why", _pairs({"the case": self.case.reason, **self._span()})),
+            ("Evidence on live traffic so far", _pairs(self._canary())),
+            ("Offline receipt", self._receipt()),
+            ("What moved", self._moved()),
+            ("Slices where it does worst", self._slices()),
+            ("Promise and cost", _pairs(self._terms())),
+        ):
+            if lines:
+                yield Section(title, lines)
+
+    def _span(self) -> dict[str, object]:
+        span = self.run.receipt.get("data_span") if self.run else None
+        if not self.run or not span:
+            return {}
+        return {
+            "learned from": f"{self.run.receipt.get('rows', 0):,} rows, {span[0]} to {span[1]}",
+            "drift since": _day(self.case.drift_since),
+        }
+
+    def _canary(self) -> dict[str, object]:
+        seen, policy = self.evidence, self.contract.canary
+        needed = seen.get("rows_needed")
+        cautious = seen.get("rows_needed_cautious") or "out of sight"
+        return {
+            "verdict": self.finding,
+            "rows compared": f"{seen.get('rows', 0):,} in {seen.get('blocks', 0):,} blocks of {written(policy.block)}",
+            "rows needed": f"about {needed:,}, {cautious} if luck was in it" if needed else None,
+            "loss, champion": seen.get("champion_loss"),
+            "loss, challenger": seen.get("challenger_loss"),
+            "difference": _interval(seen),
+            "rows it failed to score": _share(seen.get("fallback_ratio")),
+            "in its canary since": _day(self.case.since),
+        }
+
+    def _receipt(self) -> list[Line]:
+        candidates = self.run.receipt.get("candidates", []) if self.run else []
+        if not candidates:
+            return []
+        head = ("candidate", "loss", "against doing nothing", "AUC")
+        return [head, *((c["candidate"], _number(c["loss"]), _interval(c), _number(c["auc"])) for c in candidates)]
+
+    def _moved(self) -> list[Line]:
+        moved = [score for score in self.case.report.features if score.drifted] if self.case.report else []
+        if not moved:
+            return []
+        moved.sort(key=lambda score: -score.psi)
+        lines = [(one.name, f"{one.psi:.3f}", f"{one.psi_limit:.3f}") for one in moved[:_MOST_LINES]]
+        more = [(f"and {len(moved) - _MOST_LINES} more", "", "")] if len(moved) > _MOST_LINES else []
+        return [("feature", "PSI", "limit"), *lines, *more]
+
+    def _slices(self) -> list[Line]:
+        worst = self.evidence.get("worst_slices", ())
+        lines = [(str(one["slice"]), f"{one['rows']:,}", f"{one['mean_difference']:+.5f}") for one in worst]
+        return [("slice", "rows", "loss against the champion"), *lines] if lines else []
+
+    def _terms(self) -> dict[str, object]:
+        sla, prices, run = self.contract.sla, self.contract.prices, self.run
+        cost = f"{run.cpu_s / 3600 * prices.usd_per_cpu_hour:.4f} USD, {run.cpu_s:,.0f} s of CPU" if run else None
+        return {
+            "latency promised": f"{sla.target_ratio:.2%} of predictions within {sla.latency_ms:g} ms",
+            "learner": run.receipt.get("recipe", {}).get("learner") if run else None,
+            "training": cost,
+        }
+
+
+def as_markdown(card: Card) -> str:
+    """Return the card for a version's description: what fits above the fold."""
+    first = list(card.sections())[:2]
+    lines = [f"- {name}: {fact}" for section in first for name, fact, *_ in section.lines]
+    return "\n".join(
+        [
+            f"**{card.title}** {card.todo}",
+            "",
+            *lines,
+            "",
+            f"As of {_day(card.at)}; more in {CARD_FILE} of the source run.",
+        ]
+    )
+
+
+CARD_FILE = "decision_card.html"
+"""The card's name among the artifacts of the version's run."""
+
+_STYLE = (
+    "body{margin:1.5rem auto;max-width:52rem;padding:0 1rem;font:15px/1.5 system-ui,sans-serif;color:#1b1f24}"
+    "h1{font-size:1.4rem;margin:0}h2{font-size:1rem;margin:1.6rem 0 .3rem}table{border-collapse:collapse;width:100%}"
+    "td,th{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #d9dee4}"
+    "td:first-child,th{color:#5d6673;font-weight:normal}p{color:#5d6673;margin:.3rem 0}"
+)
+
+
+def as_html(card: Card) -> str:
+    """Return the whole card as a page of its own, without a script and without anything from elsewhere."""
+    body = "".join(f"<h2>{escape(section.title)}</h2>{_table(section.lines)}" for section in card.sections())
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(card.title)}</title>'
+        f"<style>{_STYLE}</style><h1>{escape(card.title)}</h1><p>{escape(card.todo)}</p>{body}"
+        f"<p>As of {_day(card.at)}, case {escape(card.case.request_id or '')}.</p></html>"
+    )
+
+
+def _table(lines: Sequence[Line]) -> str:
+    is_wide = len(lines[0]) > 2
+    rows = [
+        "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in line)
+        for tag, line in ((("th" if is_wide and not number else "td"), line) for number, line in enumerate(lines))
+    ]
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+
+def _pairs(facts: Mapping[str, object]) -> list[Line]:
+    """Return what is known, a line each; what no record holds is left out."""
+    return [(name, _number(fact)) for name, fact in facts.items() if fact not in {None, ""}]
+
+
+def _number(fact: object) -> str:
+    return f"{fact:.5f}" if isinstance(fact, float) else "" if fact is None else str(fact)
+
+
+def _interval(seen: Mapping[str, Any]) -> str:
+    mean, lower, upper = seen.get("mean_difference", seen.get("difference")), seen.get("lower"), seen.get("upper")
+    if mean is None or lower is None or upper is None:
+        return ""
+    return f"{mean:+.5f} [{lower:+.5f}, {upper:+.5f}]"
+
+
+def _share(ratio: float | None) -> str | None:
+    return None if ratio is None else f"{ratio:.2%}"
+
+
+def _day(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC" if time else ""
