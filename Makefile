@@ -6,7 +6,7 @@ ARGS ?=
 
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo install servers test check prove-crashes prove-canary prove-healing bench drill lock clean
+.PHONY: demo install servers test check prove-crashes prove-canary prove-drift prove-healing bench bench-drift drill lock clean
 
 demo: $(READY) ## replay a real year of flights through the whole loop
 	$(BIN)/homeostat demo $(ARGS)
@@ -29,10 +29,21 @@ prove-crashes: $(READY) ## kill -9 at every step boundary and at 50 random momen
 	HOMEOSTAT_CRASHES=50 $(BIN)/python -m pytest -v --durations=0 $(ARGS) tests/real/test_boundaries.py tests/real/test_up.py
 
 bench: $(READY) ## speed and memory, each as a ratio against a peer in the same run
-	$(BIN)/python -m pytest -m bench -s $(ARGS) tests/benchmarks
+	$(BIN)/python -m pytest -m "bench and not peers" -s $(ARGS) tests/benchmarks
 
 prove-canary: $(READY) ## thousands of canaries with and without a true difference: wrong decisions, rows to a right one
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_canary --json .homeostat/canary.json $(ARGS)
+
+prove-drift: $(READY) ## windows with and without drift: false alarms against the budget, delays beside other tools
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_drift --json .homeostat/drift.json $(ARGS)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_diagnosis --json .homeostat/diagnosis.json
+
+bench-drift: $(READY) ## a window of 200,000 x 120 against Evidently and bare NumPy; sparse events from Kafka
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m bench -s $(ARGS) \
+	  tests/benchmarks/test_drift_speed.py tests/benchmarks/test_drift_peers_speed.py tests/benchmarks/test_sparse_drift_speed.py
+
+prove-histories: $(READY) ## 10,000 random histories of edits, verdicts and crashes: what always holds of who serves
+	HOMEOSTAT_HISTORIES=10000 $(BIN)/python -m pytest -n 2 $(ARGS) tests/homeostat/healing/test_histories.py
 
 prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share healed, delays, false promotions
 	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)

@@ -34,9 +34,11 @@ DRIFT_PSI = "homeostat_drift_psi_ratio"
 DRIFT_KS = "homeostat_drift_ks_ratio"
 DRIFTED_FEATURES = "homeostat_drifted_features_ratio"
 DRIFT_REPORTS = "homeostat_drift_reports_total"
+DATA_INCIDENT = "homeostat_data_incident_ratio"
 MODEL_LOSS = "homeostat_model_loss_ratio"
 CASE_STATE = "homeostat_case_state_ratio"
 CASE_AGE = "homeostat_case_age_seconds"
+APPROVAL_WAIT = "homeostat_approval_wait_seconds"
 CANARY_LIMIT = "homeostat_canary_limit_seconds"
 TRAININGS = "homeostat_trainings_total"
 TRAINING_CPU = "homeostat_training_cpu_seconds_total"
@@ -46,6 +48,7 @@ DECISIONS = "homeostat_decisions_total"
 STEP_CPU = "homeostat_step_cpu_seconds_total"
 CONSUMER_LAG = "homeostat_consumer_lag_rows"
 ALERTS = "homeostat_alerts_total"
+WEBHOOKS = "homeostat_webhooks_total"
 COST_PER_1K = "homeostat_cost_per_1k_predictions_usd"
 CPU_PRICE = "homeostat_cpu_hour_usd"
 BUDGET_PER_1K = "homeostat_budget_per_1k_predictions_usd"
@@ -94,9 +97,11 @@ METRICS: tuple[Metric, ...] = (
     Metric(DRIFT_KS, "gauge", "Kolmogorov-Smirnov distance of the last window", ("product", "feature")),
     Metric(DRIFTED_FEATURES, "gauge", "Share of features drifted in the last window", ("product",)),
     Metric(DRIFT_REPORTS, "counter", "Drift reports by what they conclude", ("product", "status")),
+    Metric(DATA_INCIDENT, "gauge", "1 while a fault of this kind breaks the newest rows", ("product", "kind")),
     Metric(MODEL_LOSS, "gauge", "Loss on the mature rows of the last window", ("product", "version")),
     Metric(CASE_STATE, "gauge", "1 for the state the healing case is in", ("product", "state")),
     Metric(CASE_AGE, "gauge", "Time since the case came into the state it is in", ("product",)),
+    Metric(APPROVAL_WAIT, "gauge", "Time that a proven challenger has waited for an operator", ("product",)),
     Metric(CANARY_LIMIT, "gauge", "Time that the contract gives a canary", ("product",)),
     Metric(TRAININGS, "counter", "Training runs by how they ended", ("product", "status")),
     Metric(TRAINING_CPU, "counter", "CPU time spent on training", ("product",)),
@@ -106,6 +111,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(STEP_CPU, "counter", "CPU time by step", ("product", "step")),
     Metric(CONSUMER_LAG, "gauge", "Messages of a topic that a step has still to handle", ("product", "step", "topic")),
     Metric(ALERTS, "counter", "Alerts by whether they were sent or given up", ("product", "kind", "fate")),
+    Metric(WEBHOOKS, "counter", "Messages of the registry's server, the refused ones by reason", ("product", "fate")),
     Metric(COST_PER_1K, "gauge", "Cost of 1,000 predictions, all CPU counted", ("product", "part")),
     Metric(CPU_PRICE, "gauge", "Price of an hour of one CPU by the contract", ("product",)),
     Metric(BUDGET_PER_1K, "gauge", "What 1,000 predictions may cost by the contract", ("product",)),

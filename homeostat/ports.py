@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Protocol
 
 import polars as pl
 
+from homeostat.batches import FeatureRows
 from homeostat.records import Case, FeatureRow, Outcome, Scalar
 
 PAGE_BYTES: Final = 4 << 20  # a read of messages so large that they fill this may end early
@@ -95,8 +96,8 @@ class OfflineFeatures(Protocol):
     entity as of its event time; ``forget`` takes no row at or after its time, and leaves none that is a week older.
     """
 
-    def write_features(self, rows: Sequence[FeatureRow]) -> None:
-        """Append feature rows."""
+    def write_features(self, rows: Sequence[FeatureRow | FeatureRows]) -> None:
+        """Append feature rows, single ones and many as columns."""
 
     def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Append mature outcomes."""
@@ -188,6 +189,9 @@ class ModelRegistry(AliasReader, DecisionDesk, Protocol):
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags of a version."""
 
+    def describe(self, version: str, text: str, pages: Mapping[str, str]) -> None:
+        """Put a text (Markdown) and pages by file name beside a version for people, in place of older ones."""
+
     def decisions(self) -> list[OperatorDecision]:
         """Return the open decisions, the model's own first, then by version."""
 
@@ -246,8 +250,7 @@ class Ledger(Protocol):
         """
 
 
-Severity = Literal["info", "warning", "critical"]
-"""How soon somebody has to look: it went as it should, today, or now."""
+Severity = Literal["info", "warning", "critical"]  # how soon somebody has to look: never, today, or now
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +276,7 @@ class AlertSink(Protocol):
     """
 
     def send(self, alert: Alert) -> None:
-        """Deliver an alert, once by its id.
-
-        Raises:
-            TransientError: It could not be delivered now.
-        """
+        """Deliver an alert, once by its id, or raise TransientError when it can't be now."""
 
 
 class Telemetry(Protocol):

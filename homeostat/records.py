@@ -11,6 +11,29 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
+from homeostat.batches import FeatureRows, RawEvents, RawLabels
+from homeostat.drift_records import (
+    Attribution,
+    DataIncident,
+    DriftReport,
+    DriftScore,
+    DriftStatus,
+    LossEstimate,
+    Performance,
+    Span,
+)
+
+__all__ = [  # which live next door
+    "Attribution",
+    "DataIncident",
+    "DriftReport",
+    "DriftScore",
+    "DriftStatus",
+    "LossEstimate",
+    "Performance",
+    "Span",
+]
+
 Scalar = float | int | str | bool | None
 """One cell: a number, a text, a truth value, or missing."""
 
@@ -30,14 +53,6 @@ class Arm(StrEnum):
     CHAMPION = "champion"
     CHALLENGER = "challenger"
     NONE = "none"  # no model was ready: the row is logged without a score, so its label is not lost
-
-
-class DriftStatus(StrEnum):
-    """What a drift report concludes; silence is UNKNOWN, never HEALTHY."""
-
-    HEALTHY = "healthy"
-    DRIFTED = "drifted"
-    UNKNOWN = "unknown"
 
 
 class TrainingStatus(StrEnum):
@@ -139,49 +154,6 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class DriftScore:
-    """How far one column has moved from its reference, and whether that is more than chance."""
-
-    name: str
-    psi: float
-    psi_limit: float  # the value calm windows stay under, for these row counts
-    ks: float | None  # None for a categorical column
-    ks_limit: float | None
-    p_value: float
-    drifted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Performance:
-    """Loss on mature labels against what was promised at training."""
-
-    rows: int
-    loss: float
-    expected_loss: float
-    p_value: float
-    calibration_error: float  # mean score minus label rate
-    degraded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DriftReport:
-    """One look at a window: its span, its row count, every score, and the reasons in words."""
-
-    report_id: str
-    at: datetime
-    window_start: datetime
-    window_end: datetime
-    rows: int
-    status: DriftStatus
-    version: str | None  # the champion whose training profile is the reference
-    features: tuple[DriftScore, ...] = ()
-    prediction: DriftScore | None = None
-    embedding: DriftScore | None = None
-    performance: Performance | None = None
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class RetrainRequest:
     """The healer's order to look for a better model."""
 
@@ -193,6 +165,7 @@ class RetrainRequest:
     champion: str | None
     seed: int
     report: DriftReport | None = None  # the evidence itself: it is registered with what comes of it
+    broken: tuple[Span, ...] = ()  # event times that nothing is learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +242,9 @@ class Case:
     unanswered: str | None = None  # what an operator who opened it is told, until that was done
     fruitless: int = 0  # cases in a row that ended without a better model than `fruitless_against`
     fruitless_against: str | None = None
+    champion: str | None = None  # who serves by the last decision: a person has moved an alias that says otherwise
+    previous: str | None = None  # the way back, likewise
+    waiting_since: datetime | None = None  # since when an approval is waited for
 
     @property
     def is_open(self) -> bool:
@@ -283,9 +259,12 @@ class Case:
 
 Record = (
     RawEvent
+    | RawEvents
     | RawLabel
+    | RawLabels
     | DeadLetter
     | FeatureRow
+    | FeatureRows
     | Label
     | Prediction
     | Outcome

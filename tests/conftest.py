@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import prometheus_client  # noqa: F401 - before Feast: that would turn it to files of Feast's own, for good
 import pytest
 from hypothesis import HealthCheck, settings
 
 from deploy.servers import Kafka, MissingProgramError, Mlflow, Postgres, Prometheus, Redis, Server
+from deploy.servers.program import find_program
 from tests.servers.keeper import Keeper, Line, make_server, open_line
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"servers: {', '.join(keeper.used)}")
 
 
-def started(start: Callable[[], Server]) -> Any:
+def started(start: Callable[[], Any]) -> Any:
     """What was started; where its program is missing, a skip by name or, where servers are demanded, a failure."""
     try:
         return start()
@@ -59,6 +61,12 @@ def started(start: Callable[[], Server]) -> Any:
 def shared_server(pytestconfig: pytest.Config) -> Callable[[str], Any]:
     """The one server of a name that all tests share: a test keeps to topics, databases and products of its own."""
     return lambda name: started(lambda: pytestconfig.stash[_SHARED].shared(name))
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str, str], str]:
+    """The path of a program that a Debian package brings."""
+    return lambda name, package: started(lambda: find_program(name, package))
 
 
 @pytest.fixture(scope="session")

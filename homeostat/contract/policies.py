@@ -1,9 +1,9 @@
 """The knobs of a contract, with their defaults and units."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -49,16 +49,31 @@ class Objective(Part):
     constraints: Constraints = Constraints()
 
 
-class DriftPolicy(Part):
-    """When a window is looked at, and when a change is both certain and large enough to matter."""
+class AlarmBudget(Part):
+    """How often a retraining may be started for nothing, and what shift is worth one; limits follow from it."""
 
+    false_retrainings: float = Field(gt=0, le=100)  # expected number, without any drift
+    per: Duration = timedelta(days=30)
+    effect: float = Field(default=0.3, gt=0, le=3)  # shift of a column, in standard deviations of a normal one
+
+
+class DriftPolicy(Part):
+    """When a window is looked at, and when a change is both certain and large enough to matter.
+
+    ``alarms`` gives what is not written here of the rate and the floors, see ``homeostat.drift.budget``.
+    """
+
+    alarms: AlarmBudget | None = None
     every: Duration = timedelta(minutes=15)
     window: Duration = timedelta(days=7)
     min_rows: int = Field(default=500, ge=50)  # fewer rows in a window say `unknown`
     false_discovery_rate: float = Field(default=0.01, gt=0, lt=0.5)
     min_psi: float = Field(default=0.1, gt=0)  # beyond what chance explains at these row counts
     min_ks: float = Field(default=0.1, gt=0, lt=1)
-    min_loss_increase: float = Field(default=0.02, gt=0)  # relative to the loss promised at training
+    min_loss_increase: float = Field(default=0.02, gt=0)  # relative to the loss that the scores announce
+    # whether a mean score off the label rate is drift too, when setting it right would save as much
+    watch_calibration: bool = True
+    harmless_share: float = Field(default=0.0, ge=0, lt=1)  # of the model's attribution: less drifts in silence
 
 
 class HealingPolicy(Part):
@@ -85,6 +100,16 @@ class TrainingPolicy(Part):
     threads: int = Field(default=1, ge=1)
 
 
+class ChangeEnvelope(Part):
+    """Changes that the loop may make by itself; what is not given has no limit here."""
+
+    min_auc: float | None = Field(default=None, ge=0.5, le=1)  # offline
+    max_loss: float | None = Field(default=None, gt=0)  # of the challenger, on the canary's rows
+    learners: list[Literal["lightgbm", "linear"]] | None = Field(default=None, min_length=1)
+    features: list[str] | None = Field(default=None, min_length=1)  # a model that is fed others waits
+    max_model_mib: float | None = Field(default=None, gt=0)
+
+
 class CanaryPolicy(Part):
     """How a challenger has to prove itself on live traffic."""
 
@@ -99,7 +124,10 @@ class CanaryPolicy(Part):
     block: Duration = timedelta(hours=1)  # rows closer than this are not counted as independent
     max_duration: Duration = timedelta(days=14)  # inconclusive by then: rejected
     watch: Duration = timedelta(days=7)  # after a promotion, while `previous` stays warm for a rollback
-    approval: Literal["automatic", "manual"] = "automatic"  # manual: a proven challenger waits for an operator
+    # whether a proven challenger waits for an operator: never, where it is outside of `within`, or always
+    approval: Literal["automatic", "automatic_within", "manual"] = "automatic"
+    within: ChangeEnvelope | None = None
+    approval_deadline: Duration | None = None  # one that nobody has approved by then is rejected; None: it waits on
     max_fallback_ratio: float = Field(default=0.02, ge=0, le=1)  # challenger failures among its rows
     # guardrails, each against the champion on the same rows
     max_calibration_harm: float = Field(default=0.05, gt=0, lt=1)  # of mean score to label rate, further off than its
@@ -107,6 +135,12 @@ class CanaryPolicy(Part):
     max_score_shift: float = Field(default=1.0, gt=0, le=1)
     slices: list[str] = Field(default_factory=list, max_length=8)  # text features looked at value by value
     max_slice_harm: float = Field(default=0.2, gt=0, lt=10)  # loss in a slice, relative to the champion's
+
+    @model_validator(mode="after")
+    def _has_envelope(self) -> Self:
+        if (self.approval == "automatic_within") != (self.within is not None):
+            raise ValueError("approval: automatic_within and within: go together, each needs the other")
+        return self
 
     @property
     def guardrail_alpha(self) -> float:

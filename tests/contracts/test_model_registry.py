@@ -107,6 +107,15 @@ def test_a_version_that_is_not_there_can_not_be_tagged(registry: ModelRegistry) 
         registry.tag("7", {"a": "b"})
 
 
+def test_a_description_takes_the_place_of_an_older_one_and_the_package_stays(registry: ModelRegistry) -> None:
+    version = registry.register(PACKAGE, "r1")
+    for text in ("**first** look", "second look, «later»"):
+        registry.describe(version, text, {"card.html": f"<h1>{text}</h1>"})
+    assert registry.load(version) == PACKAGE
+    with pytest.raises(ModelError):
+        registry.describe("7", "nobody", {})
+
+
 APPROVE = OperatorDecision("1", "approve", "ann", "looks fine")
 
 

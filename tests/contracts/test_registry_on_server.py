@@ -41,6 +41,7 @@ def test_a_restart_in_the_middle_asks_for_patience_and_all_goes_on(
         lambda: registry.register(OTHER, "r2"),
         lambda: registry.set_alias("challenger", version),
         lambda: registry.tag(version, {"a": "b"}),
+        lambda: registry.describe(version, "text", {"card.html": "page"}),
         lambda: registry.decide(OperatorDecision(version, "hold")),
         lambda: registry.answered(version),
         lambda: opened(server, tmp_path, "parcels"),

@@ -139,7 +139,7 @@ def test_a_new_file_that_others_open_too_is_tried_again(busy_twice: Any, monkeyp
 def test_a_full_disk_is_told_and_stores_nothing_of_the_call(log: SqliteLog, at: datetime) -> None:
     fill(log, at, 1)
     log._connection.execute("PRAGMA max_page_count = 10")
-    with pytest.raises(HomeostatError, match="the disk is full"):
+    with pytest.raises(TransientError, match="the disk is full"):
         log.append([NewMessage("a", bytes(50_000)) for _ in range(20)], at)
     log._connection.execute("PRAGMA max_page_count = 1000000")
     fill(log, at, 1)

@@ -26,7 +26,11 @@ BAD = [
         "c.yaml:31: drift: unknown key 'flase_discovery_rate' - did you mean 'false_discovery_rate'?",
     ),
     ("drift:", "drfit:", "c.yaml:29: unknown key 'drfit' - did you mean 'drift'?"),
-    ("  every: 15m", "  qqq: 15m", "c.yaml:30: drift: unknown key 'qqq' - expected one of every, false_discovery_rate"),
+    (
+        "  every: 15m",
+        "  qqq: 15m",
+        "c.yaml:30: drift: unknown key 'qqq' - expected one of alarms, every, false_discovery_rate",
+    ),
     ("rate: 0.01", "rate: 0.7", "c.yaml:31: drift.false_discovery_rate: 0.7 - expected less than 0.5"),
     ("rate: 0.01", "rate: low", "c.yaml:31: drift.false_discovery_rate: 'low' - expected a valid number"),
     ("rate: 0.01", "rate: .nan", "c.yaml:31: drift.false_discovery_rate: nan - expected a finite number"),

@@ -7,6 +7,7 @@ from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.adapters.stream_clock import UNSET
 from homeostat.bootstrap import build_workers
 from homeostat.flow import FLOW, topic_name
+from homeostat.ports import ModelPackage
 from homeostat.processes.rounds import KEPT, SERVED, TRAINED, Rounds
 from homeostat.processes.stores import Product
 
@@ -95,3 +96,17 @@ def test_all_rows_are_archived_before_a_training_is_asked_for(
     until = now - product.contract.label.maturity
     assert len(product.stack.offline.training_frame(now)) == 30 * ((until - START) // (6 * HOUR))
     assert now - START < 8 * DAY
+
+
+def test_who_is_woken_follows_the_registry_at_once(product: Product) -> None:
+    workers = build_workers(product.contract, product.stack, 1, ("promote",))
+    rounds = Rounds(product, PrometheusTelemetry(), workers)
+    rounds.run(START)  # the first look
+    stranger = product.stack.registry.register(ModelPackage({}), "by hand")
+    product.stack.registry.set_alias("challenger", stranger)
+    product.stack.registry.set_alias("champion", stranger)
+    rounds.run(START)
+    assert product.stack.cases.load().champion is None  # it was looked at a moment ago
+    rounds.wake()
+    rounds.run(START)
+    assert product.stack.cases.load().champion == stranger
