@@ -147,9 +147,10 @@ def check(ground: Ground, traffic: Traffic, rough: RoughProducer, first: Traffic
     )
     kept = archived_ids(ground)
     assert len(kept) == len(set(kept))
-    url = ground.deployment.url
-    case = httpx.get(f"{url}/v1/{PRODUCT}/status").json()["case"]["state"]
+    status = f"{ground.deployment.url}/v1/{PRODUCT}/status"
+    until(lambda: httpx.get(status, timeout=20).is_success, SETTLE_S, why=lambda: httpx.get(status, timeout=20).text)
     sql = ground.environment["HOMEOSTAT_SQL__URL"]
+    case = SqlCases(sql, PRODUCT).load()
     entries = SqlLedger(sql, PRODUCT).verify()
     return {
         "events acknowledged": len(events),
@@ -162,7 +163,7 @@ def check(ground: Ground, traffic: Traffic, rough: RoughProducer, first: Traffic
         "too large, refused at once": sent.refused,
         "sent twice": sent.doubled,
         "a minute late": sent.late,
-        "case": f"{case}, revision {SqlCases(sql, PRODUCT).load().revision}",
+        "case": f"{case.state}, revision {case.revision}",
         "ledger entries, chain whole": entries,
     }
 
