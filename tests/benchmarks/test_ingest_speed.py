@@ -124,7 +124,7 @@ class Ground:
         contract.write_text(CONTRACT.format(product=self.product))
         self.log = KafkaLog(KafkaSettings(brokers=kafka.brokers, timeout_s=60), self.product)
         self.log.create_topics()
-        # librdkafka 2.x dies of a broker that has no coordinator of groups yet: see to it that there is one
+        # librdkafka 2.16 crashed five times at a broker this new, and never after a commit; why is not proven
         self.log.commit("ingest", {topic_name(self.product, "raw_events"): 0})
         self._environment = {
             **os.environ,
@@ -254,7 +254,7 @@ def test_arrow_batches_become_offline_features_in_bounded_memory(
         print(f"\nArrow, {MESSAGE_ROWS} rows a message, librdkafka: {run}; the seed case asks for {SEED_CASE:,} rows/s")
         print(f"bare polars, no broker, no contract, no features: {peer:,.0f} rows/s; ratio {run.rate / peer:.3f}")
     assert_whole(ground, ROWS)
-    assert run.rate > 0.004 * peer  # half of what came out with four other jobs on the two cores
+    assert run.rate > 0.004 * peer  # half of what a busy machine gave: guards against collapse, proves no goal
     for seen in run.rss_mib.values():
         assert max(seen) < 1024
 
