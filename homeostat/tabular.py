@@ -1,6 +1,6 @@
 """Rows as columns and one by one: the same cells either way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,7 +9,9 @@ import polars as pl
 from homeostat.batches import FeatureRows
 from homeostat.records import FeatureRow, Record
 
-_FEW: Final = 64  # rows that cost less one by one than columns cost to begin with
+FEW: Final = 64
+"""So many rows cost less one by one than columns cost to begin with."""
+
 _MOST: Final = 10_000  # rows of one message
 _BYTES: Final = 4 << 20  # of one message, about
 
@@ -31,13 +33,12 @@ def utc_times(times: pl.Series) -> list[datetime]:
     return [time.replace(tzinfo=UTC) for time in times.cast(pl.Datetime("us")).to_list()]
 
 
-def as_records(table: pl.DataFrame) -> Iterator[FeatureRow | FeatureRows]:
-    """Yield the rows of a table as they travel: few of them one by one, many as columns."""
-    if table.height <= _FEW:
-        yield from single_rows(table)
-        return
+def as_records(table: pl.DataFrame) -> list[FeatureRow] | list[FeatureRows]:
+    """Return the rows of a table as they travel: few of them one by one, many as columns."""
+    if table.height <= FEW:
+        return single_rows(table)
     most = int(_BYTES / (table.estimated_size() / table.height))
-    yield from map(FeatureRows, table.iter_slices(max(1, min(most, _MOST))))
+    return [FeatureRows(part) for part in table.iter_slices(max(1, min(most, _MOST)))]
 
 
 def feature_rows(records: Iterable[Record]) -> list[FeatureRow]:

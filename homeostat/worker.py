@@ -1,6 +1,5 @@
 """Poll, decode, handle, publish, commit: the main loop of every step."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -19,7 +18,7 @@ MOST_BATCHES = 100  # in one call: a producer that is faster than the step must 
 _LAG_S = 5.0  # between looks at the ends of topics, which ask a server
 _KEEP_S = 3600.0  # between commits of what has not moved: Kafka forgets what is a week old
 Hook = Callable[[str, str], None]
-Positions = dict[tuple[int, str], int]  # by (index of the lane, topic)
+Positions = dict[str, int]  # by topic
 
 
 class Step(Protocol):
@@ -66,7 +65,7 @@ def no_hook(step: str, point: str) -> None:
 
 
 class Worker:
-    """Drives one step over the event log, or over several lanes of it at once.
+    """Drives one step over the event log.
 
     Offsets are committed after the effects, so a crash anywhere repeats the batch and loses nothing;
     every effect is idempotent by record id, so the repeat changes nothing.
@@ -82,9 +81,8 @@ class Worker:
         product: str,
         memory: timedelta,
         hook: Hook = no_hook,
-        more_lanes: Sequence[EventLog] = (),
     ) -> None:
-        """Take the row of the map, its step, how far back its memory reaches, and what is read beside ``log``."""
+        """Take the row of the map, its step, and how far back its memory reaches."""
         self.row = row
         self.cpu_s = 0.0
         self.wall_s = 0.0
@@ -94,21 +92,17 @@ class Worker:
         self._product = product
         self._memory = memory
         self._hook = hook
-        self._lanes = (log, *more_lanes)
-        self._positions: Positions = {
-            (i, topic): lane.committed(row.step, self._name(topic))
-            for i, lane in enumerate(self._lanes)
-            for topic in row.consumes
-        }
+        self._log = log
+        self._positions: Positions = {topic: log.committed(row.step, self._name(topic)) for topic in row.consumes}
         self._lag_at = -_LAG_S
         self._kept_at = monotonic()
 
     def restore(self, now: datetime) -> None:
         """Fold the tail of the input that was committed before a restart."""
-        for (i, topic), end in self._positions.items():
-            lane, name = self._lanes[i], self._name(topic)
-            offset = lane.offset_at(name, now - self._memory)
-            while offset < end and (messages := lane.read(name, offset, min(BATCH_ROWS, end - offset))):
+        for topic, end in self._positions.items():
+            name = self._name(topic)
+            offset = self._log.offset_at(name, now - self._memory)
+            while offset < end and (messages := self._log.read(name, offset, min(BATCH_ROWS, end - offset))):
                 records, _ = self._decode(topic, [message for message in messages if message.offset < end], now)
                 self._step.restore(records, now)
                 offset = messages[-1].offset + 1
@@ -156,11 +150,11 @@ class Worker:
         bad: list[Record] = []
         positions = dict(self._positions)
         full = False
-        for (i, topic), position in self._positions.items():
-            come = self._lanes[i].read(self._name(topic), position, BATCH_ROWS)
+        for topic, position in self._positions.items():
+            come = self._log.read(self._name(topic), position, BATCH_ROWS)
             messages = list(takewhile(lambda message: message.time <= now, come))  # others' clocks may be ahead
             if messages:
-                positions[i, topic] = messages[-1].offset + 1
+                positions[topic] = messages[-1].offset + 1
             good, letters = self._decode(topic, messages, now)
             records += good
             bad += letters
@@ -168,12 +162,10 @@ class Worker:
         return records, bad, positions, full
 
     def _commit(self, positions: Positions) -> None:
-        """Store how far each lane was handled, and now and then what has not moved."""
+        """Store how far the topics were handled, and now and then what has not moved."""
         is_due = monotonic() - self._kept_at >= _KEEP_S
-        for i, lane in enumerate(self._lanes):
-            offsets = {topic: offset for (j, topic), offset in positions.items() if i == j}
-            if is_due or any(self._positions[i, topic] != offset for topic, offset in offsets.items()):
-                lane.commit(self.row.step, {self._name(topic): offset for topic, offset in offsets.items()})
+        if is_due or positions != self._positions:
+            self._log.commit(self.row.step, {self._name(topic): offset for topic, offset in positions.items()})
         self._positions = positions
         if is_due:
             self._kept_at = monotonic()
@@ -186,7 +178,7 @@ class Worker:
             value, headers = encode(record)
             messages.append(NewMessage(self._name(topic), value, headers))
         if messages:
-            self._lanes[0].append(messages, now)
+            self._log.append(messages, now)
             self.published += len(messages)
 
     def _decode(self, topic: str, messages: Sequence[Message], now: datetime) -> tuple[list[Record], list[Record]]:
@@ -196,16 +188,13 @@ class Worker:
             try:
                 good.append(decode_whole(topic, message.value, message.headers))
             except InvalidRecordError as error:
-                lane = (str(message.lane),) if message.lane else ()
-                letter_id = derived_id(topic, str(message.offset), *lane)
+                letter_id = derived_id(topic, str(message.offset))
                 bad.append(DeadLetter(letter_id, topic, str(error), message.value, now))
         return good, bad
 
     def _show_lag(self) -> None:
-        lags: Counter[str] = Counter()
-        for (i, topic), position in self._positions.items():
-            lags[topic] += self._lanes[i].end(self._name(topic)) - position
-        for topic, lag in lags.items():
+        for topic, position in self._positions.items():
+            lag = self._log.end(self._name(topic)) - position
             self._telemetry.gauge(CONSUMER_LAG, lag, product=self._product, step=self.row.step, topic=topic)
 
     def _name(self, topic: str) -> str:

@@ -48,7 +48,7 @@ class FeatureBuilder:
         self._numbers: dict[str, int] = {}  # on the shelves, by event id
         self._labelled: set[str] = set()
         self._waiting: dict[str, tuple[Any, ...]] = {}  # labels that came before their event
-        self._schema: Final = event_schema(contract)
+        self._no_events: Final = event_schema(contract).to_frame()
 
     @property
     def horizon(self) -> datetime | None:
@@ -121,6 +121,8 @@ class FeatureBuilder:
             new: The time of each new event by its id, microseconds since 1970.
             labels: What has come.
         """
+        if labels.is_empty() and not self._waiting:
+            return self._no_events, labels
         ready = []
         times = labels.get_column(self._label_time).cast(pl.Int64).to_list()
         for i, (event_id, at_us) in enumerate(zip(labels.get_column(self._label_id).to_list(), times, strict=True)):
@@ -135,7 +137,7 @@ class FeatureBuilder:
             told = pl.concat([pl.DataFrame(waited, labels.schema, orient="row"), told])
         ids = told.get_column(self._label_id).to_list()
         if not ids:
-            return self._schema.to_frame(), told
+            return self._no_events, told
         events = self._events.take(self._numbers_of(ids))
         latest = (events.get_column(self._time).cast(pl.Int64) + self._maturity_us).to_list()
         times = told.get_column(self._label_time).cast(pl.Int64).to_list()
@@ -178,11 +180,10 @@ class FeatureBuilder:
         if self._newest_us is None or (horizon := self.horizon) is None:
             return
         self._facts.trim(self._newest_us - self._lateness_us)
-        old = self._events.older(self._time, microseconds(horizon))
-        if not old.is_empty():
-            self._events.forget(old.height)
-            self._rows.forget(old.height)
-            for event_id in old.get_column(self._id).to_list():
+        if old := self._events.older(self._time, microseconds(horizon), self._id):
+            self._events.forget(len(old))
+            self._rows.forget(len(old))
+            for event_id in old:
                 if self._numbers.get(event_id, self._events.first) < self._events.first:  # it may stand here once more
                     del self._numbers[event_id]
                     self._labelled.discard(event_id)

@@ -23,10 +23,10 @@ _ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[pl.Expr, pl.Expr], pl.E
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
     ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: _finite(a / b),
-    ast.FloorDiv: lambda a, b: _finite(a // b),
-    ast.Mod: lambda a, b: _finite(a % b),  # the sign of the divisor, like Python's
-    ast.Pow: lambda a, b: _finite(a.pow(b)),
+    ast.Div: lambda a, b: a / b,
+    ast.FloorDiv: lambda a, b: a // b,
+    ast.Mod: lambda a, b: a % b,  # the sign of the divisor, like Python's
+    ast.Pow: lambda a, b: a.pow(b),
 }
 _COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
     ast.Eq: lambda a, b: a == b,
@@ -37,12 +37,15 @@ _COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[pl.Expr, pl.Expr], pl.Exp
     ast.GtE: lambda a, b: a >= b,
 }
 _NUMERIC: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
-    "log1p": lambda x: _finite(x.log1p()),
-    "sqrt": lambda x: _finite(x.sqrt()),
+    "log1p": lambda x: x.log1p(),
+    "sqrt": lambda x: x.sqrt(),
     "abs": lambda x: x.abs(),
     "sin": lambda x: x.sin(),
     "cos": lambda x: x.cos(),
 }
+_PARTIAL: Final = frozenset({ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, "log1p", "sqrt"})
+"""What finite numbers may not have a finite result of, short of an overflow."""
+
 _OF_TIME: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
     "hour": lambda t: t.dt.hour(),
     "minute": lambda t: t.dt.minute(),
@@ -71,17 +74,19 @@ def compile_expression(text: str, types: Mapping[str, FieldType]) -> pl.Expr:
     >>> frame.select(compile_expression("a / 4 + 1", {"a": "number"})).to_series().to_list()
     [1.25, None]
     """
-    return _finite(_number(_Compiler(types).compile(parse_expression(text).tree)))
+    part = _Compiler(types).compile(parse_expression(text).tree)
+    return _number(part) if part.finite else _finite(_number(part))
 
 
 class _Typed:
-    """A column expression with its type; numbers are float64 throughout."""
+    """A column expression with its type; numbers are float64 throughout, ``finite`` if they can't be otherwise."""
 
-    __slots__ = ("expr", "type")
+    __slots__ = ("expr", "finite", "type")
 
-    def __init__(self, expr: pl.Expr, type_: FieldType) -> None:
+    def __init__(self, expr: pl.Expr, type_: FieldType, *, finite: bool = False) -> None:
         self.expr = expr
         self.type = type_
+        self.finite = finite or type_ == "boolean"
 
 
 def _number(part: _Typed) -> pl.Expr:
@@ -94,6 +99,12 @@ def _number(part: _Typed) -> pl.Expr:
 def _finite(expr: pl.Expr) -> pl.Expr:
     """Return numbers with null in place of NaN and the infinities."""
     return pl.when(expr.is_finite()).then(expr)
+
+
+def _result(operation: type[ast.operator] | str, result: pl.Expr) -> _Typed:
+    """Return what an operation makes of numbers; asking if it is finite computes it twice, so only where needed."""
+    finite = operation in _PARTIAL
+    return _Typed(_finite(result) if finite else result, "number", finite=finite)
 
 
 def _truth(part: _Typed) -> pl.Expr:
@@ -130,7 +141,7 @@ class _Compiler:
             case ast.Call(func=ast.Name(id=name)):
                 return self._call(name, node.args)
             case ast.BinOp(left=left, op=op, right=right):
-                return _Typed(_ARITHMETIC[type(op)](self._as_number(left), self._as_number(right)), "number")
+                return _result(type(op), _ARITHMETIC[type(op)](self._as_number(left), self._as_number(right)))
             case ast.Compare():
                 return self._compare(node)
             case _:
@@ -179,7 +190,7 @@ class _Compiler:
             return self._of_time(name, arguments)
         parts = [self.compile(argument) for argument in arguments]
         if name in _NUMERIC:
-            return _Typed(_NUMERIC[name](_number(parts[0])), "number")
+            return _result(name, _NUMERIC[name](_number(parts[0])))
         if name == "is_null":
             return _Typed(parts[0].expr.is_null(), "boolean")
         if name == "coalesce":
@@ -194,7 +205,7 @@ class _Compiler:
             raise ValueError(f"{name} takes a field of the type time, not '{ast.unparse(arguments[0])}'")
         zone = arguments[1].value if len(arguments) == 2 and _is_text(arguments[1]) else "UTC"
         local = part.expr.dt.convert_time_zone(str(zone))
-        return _Typed(_OF_TIME[name](local).cast(pl.Float64), "number")
+        return _Typed(_OF_TIME[name](local).cast(pl.Float64), "number", finite=True)
 
 
 def _is_text(node: ast.expr) -> TypeGuard[ast.Constant]:

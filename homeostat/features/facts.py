@@ -91,6 +91,8 @@ class Facts:
 
     def learn_labels(self, events: pl.DataFrame, labels: pl.DataFrame) -> None:
         """Add labels and their facts under the keys of their events, row by row the same."""
+        if labels.is_empty():
+            return
         label_us = labels.get_column(self._contract.label.time).cast(pl.Int64).to_numpy()
         # A label may be known before its event is; nobody can join the two before both are there.
         self._learn(self._of_label, events, labels, np.maximum(self._times_us(events), label_us))
@@ -117,8 +119,8 @@ class Facts:
         if events.is_empty():
             return
         keys = _keys(events, sources)
+        there = pl.Series(np.ones(told.height))
         for source in sources:
-            there = pl.Series(np.ones(told.height))
             source.learn(keys[source.by], known_us, there if source.of is None else told.get_column(source.of))
 
 

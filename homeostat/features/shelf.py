@@ -1,6 +1,6 @@
 """Rows by the number under which they came, as columns; the oldest can be forgotten."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -8,6 +8,7 @@ import polars as pl
 from homeostat.features.windows import Integers
 
 _LARGEST: Final = 1 << 17  # rows of a piece: forgetting gives memory back piece by piece
+_TOGETHER: Final = 16  # pieces of like size become one: joining two by two would cost a row alone more than all else
 
 
 class Shelf:
@@ -26,9 +27,11 @@ class Shelf:
         if rows.is_empty():
             return
         self.end += rows.height
-        while self._pieces and self._pieces[-1].height <= min(2 * rows.height, _LARGEST - rows.height):
-            rows = pl.concat([self._pieces.pop(), rows], rechunk=True)
         self._pieces.append(rows)
+        while len(last := self._pieces[-_TOGETHER:]) == _TOGETHER and last[0].height <= 2 * last[-1].height:
+            if sum(piece.height for piece in last) > _LARGEST:
+                break
+            self._pieces[-_TOGETHER:] = [pl.concat(last, rechunk=True)]
 
     def take(self, numbers: Integers) -> pl.DataFrame:
         """Return the rows of these numbers, at least one, in this order."""
@@ -43,15 +46,15 @@ class Shelf:
             order.append(mine)
         return pl.concat(found)[np.argsort(np.concatenate(order))] if len(found) > 1 else found[0]
 
-    def older(self, column: str, than_us: int) -> pl.DataFrame:
-        """Return the rows at the beginning, up to the first one whose time, in microseconds, is not before another."""
-        old: list[pl.DataFrame] = []
+    def older(self, time: str, than_us: int, column: str) -> list[Any]:
+        """Return a column's cells at the beginning, up to the first row whose time, in microseconds, is not before."""
+        old: list[Any] = []
         for piece in self._pieces:
-            begun = np.flatnonzero(piece.get_column(column).cast(pl.Int64).to_numpy() >= than_us)
-            old.append(piece[: begun[0]] if len(begun) else piece)
-            if len(begun):
+            rows = _leading(piece.get_column(time).cast(pl.Int64).to_numpy(), than_us)
+            old += piece.get_column(column)[:rows].to_list() if rows else ()
+            if rows < piece.height:
                 break
-        return pl.concat(old) if old else pl.DataFrame()
+        return old
 
     def forget(self, rows: int) -> None:
         """Drop so many rows at the beginning."""
@@ -61,3 +64,11 @@ class Shelf:
             if piece.height > rows:
                 self._pieces.insert(0, piece[rows:])
             rows = max(0, rows - piece.height)
+
+
+def _leading(times_us: Integers, than_us: int) -> int:
+    """Return how many times at the beginning lie before another; few as a rule, so that the rest is not looked at."""
+    look = 64
+    while not (begun := np.flatnonzero(times_us[:look] >= than_us)).size and look < len(times_us):
+        look *= 8
+    return int(begun[0]) if begun.size else len(times_us)

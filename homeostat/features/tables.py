@@ -51,14 +51,14 @@ def label_schema(contract: Contract) -> pl.Schema:
 def event_table(contract: Contract, events: Iterable[ParsedEvent]) -> pl.DataFrame:
     """Return parsed events as a table."""
     names = contract.event.fields
-    rows = [(e.event_id, e.event_time, *(e.fields[name] for name in names)) for e in events]
+    rows = [[e.event_id, e.event_time, *(e.fields[name] for name in names)] for e in events]
     return _table(event_schema(contract), rows)
 
 
 def label_table(contract: Contract, labels: Iterable[ParsedLabel]) -> pl.DataFrame:
     """Return parsed labels as a table."""
     names = contract.label.facts
-    rows = [(x.event_id, x.label_time, x.value, *(x.facts[name] for name in names)) for x in labels]
+    rows = [[x.event_id, x.label_time, x.value, *(x.facts[name] for name in names)] for x in labels]
     return _table(label_schema(contract), rows)
 
 
@@ -79,9 +79,12 @@ class TableReader(Generic[Parsed]):
         self._checks = checks
         self._parse = parse
         self._tabled = tabled
+        self._none = Table(tabled([]), [], [])
 
     def read(self, raw: Sequence[Raw]) -> Table:
         """Return the rows that keep the contract and what is wrong with the others, in the order they came."""
+        if not raw:
+            return self._none
         tables: list[Table] = []
         start = 0
         for part in _parts(raw):
@@ -90,7 +93,7 @@ class TableReader(Generic[Parsed]):
             start += len(part)
         if len(tables) == 1:
             return tables[0]
-        rows = pl.concat([self._tabled([]), *(table.rows for table in tables)])
+        rows = pl.concat([self._none.rows, *(table.rows for table in tables)])
         return Table(rows, [p for t in tables for p in t.places], [f for t in tables for f in t.faults])
 
     def _alone(self, values: Sequence[bytes]) -> Table:
@@ -160,13 +163,15 @@ def _dtypes(specs: dict[str, FieldSpec]) -> dict[str, pl.DataType]:
     return {name: DTYPES[spec.type] for name, spec in specs.items()}
 
 
-def _table(schema: pl.Schema, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
-    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    return pl.DataFrame([_series(*column, cells) for column, cells in zip(schema.items(), columns, strict=True)])
-
-
-def _series(name: str, dtype: pl.DataType, cells: Sequence[Any]) -> pl.Series:
-    if isinstance(dtype, pl.Datetime):  # ten times as fast as from Python's datetimes
-        whole = [None if cell is None else microseconds(cell) for cell in cells]
-        return pl.Series(name, whole, pl.Int64).cast(dtype)
-    return pl.Series(name, cells, dtype)
+def _table(schema: pl.Schema, rows: Sequence[list[Any]]) -> pl.DataFrame:
+    """Return rows as a table; times go by microseconds, ten times as fast as by Python's datetimes."""
+    times = [at for at, dtype in enumerate(schema.values()) if isinstance(dtype, pl.Datetime)]
+    for row in rows:
+        for at in times:
+            row[at] = None if row[at] is None else microseconds(row[at])
+    whole = {name: pl.Int64() if isinstance(dtype, pl.Datetime) else dtype for name, dtype in schema.items()}
+    table = pl.DataFrame(rows, whole, orient="row")
+    for at in times:
+        cells = table.to_series(at)
+        table.replace_column(at, cells.cast(schema[cells.name]))
+    return table

@@ -63,11 +63,9 @@ class History:
         order.imag = known_us
         rank = np.argsort(order, kind="stable")
         order = order[rank]
-        places = np.searchsorted(self._order, order, side="right") + np.arange(len(order))
-        old = np.ones(len(self._order) + len(order), bool)
-        old[places] = False
-        self._order = _merged(old, self._order, order)
-        self.values = _merged(old, self.values, np.asarray(values, self.values.dtype)[rank])
+        places = np.searchsorted(self._order, order, side="right")
+        self._order = np.insert(self._order, places, order)
+        self.values = np.insert(self.values, places, np.asarray(values, self.values.dtype)[rank])
 
     def codes(self, keys: Sequence[Hashable]) -> Values:
         """Return what stands for each key in ``before``; None, or a key without facts, stands before all."""
@@ -93,13 +91,6 @@ class History:
         alive = set(np.unique(self._order.real).astype(np.int64).tolist())
         for key in [key for key, code in self._codes.items() if code not in alive]:
             del self._codes[key]
-
-
-def _merged(old: NDArray[np.bool], kept: Values, added: Values) -> Values:
-    """Return ``kept`` where ``old`` says so, and ``added`` in between."""
-    merged = np.empty(len(old), kept.dtype)
-    merged[old], merged[~old] = kept, added
-    return merged
 
 
 def aggregate(kind: str, values: Values, first: Integers, last: Integers) -> pl.Series:

@@ -1,5 +1,6 @@
 """How a process of an instance begins and ends: with its supervisor, or when it is told to."""
 
+import gc
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from homeostat.processes.instance import exclusive, run_folder
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _ALIVE = "alive.lock"
+_COLLECT_AFTER = (20_000, 10, 10)  # new objects; with Python's 700 a third of a large batch's time is the collector's
 ORPHANED_WAIT_S = 60.0  # a server that drains, and a busy machine
 
 
@@ -48,6 +50,7 @@ def life(home: Path, *, supervised: bool = True) -> Iterator[Life]:
     for chatty in ("alembic", "feast", "kafka"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # of libraries among themselves
+    gc.set_threshold(*_COLLECT_AFTER)
     mine = Life()
 
     def watch() -> None:

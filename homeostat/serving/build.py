@@ -63,7 +63,7 @@ def build_front(
         ingest = Overheard(IngestStep(contract, stack.online, stack.telemetry), answers.hear)
         workers = (build("ingest", ingest), build("predict", Overheard(predicting, answers.hear)))
     desk = partial(Desk, contract, stack.log, predicting, telemetry=stack.telemetry)
-    missing = Readiness(contract, models, stack.cases, stack.ledger, stack.log).missing
+    missing = Readiness(contract, models, stack).missing
     return Front(
         contract,
         clock,

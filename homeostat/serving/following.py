@@ -1,6 +1,7 @@
 """Hears by the log what other processes make of the events that were sent to this one."""
 
 from datetime import datetime
+from time import monotonic
 
 from homeostat.codec import decode
 from homeostat.flow import dead_letters, topic_name
@@ -8,6 +9,7 @@ from homeostat.ports import EventLog
 from homeostat.serving.answers import Answers
 
 _PAGE = 1_000
+_NOTE_S = 1.0  # so much of the log is passed over at most when somebody comes to wait
 _HEARD = ("predictions", dead_letters("ingest"))
 
 
@@ -20,6 +22,7 @@ class Following:
         self._log = log
         self._answers = answers
         self._positions = self._ends()
+        self._noted_at = monotonic()
 
     def restore(self, now: datetime) -> None:
         """Need no memory: nobody waits yet."""
@@ -27,10 +30,12 @@ class Following:
     def run_once(self, now: datetime) -> int:  # noqa: ARG002 - a worker's shape
         """Tell what has come since the last call, and return how many messages that was.
 
-        While nobody waits only the ends are noted: an answer comes after its event, and that after this look.
+        While nobody waits only the ends are noted, now and then, as that asks a server: an answer comes after its
+        event, and that after the last look.
         """
         if not self._answers.awaited:
-            self._positions = self._ends()
+            if monotonic() - self._noted_at >= _NOTE_S:
+                self._positions, self._noted_at = self._ends(), monotonic()
             return 0
         return sum(self._follow(topic, name) for topic, name in self._names.items())
 

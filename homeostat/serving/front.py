@@ -30,7 +30,8 @@ _log = logging.getLogger("homeostat.front")
 class Limits:
     """How much is done at once, and how much may wait."""
 
-    waiting_rows: int = 10_000  # some 2 s of work; more is refused
+    waiting_s: float = 0.25  # by the measured pace; who would wait longer is refused
+    waiting_rows: int = 10_000  # the same whatever the pace
     batch_rows: int = 500  # what a single row has to wait for behind others: some 0.1 s
     idle_s: float = 0.5  # between looks at the log while nobody sends anything
 
@@ -72,7 +73,7 @@ class Front:
         self._machine = machine
         self._limits = limits
         self._queries = queries
-        self._waiting = Waiting(limits.waiting_rows)
+        self._waiting = Waiting(limits.waiting_rows, limits.waiting_s)
         self._new: list[Work] = []  # taken, and not in the log yet
         self._asked: list[Asking] = []  # in the log, and not answered yet
         self._now = datetime.min.replace(tzinfo=UTC)

@@ -2,11 +2,12 @@
 
 from datetime import datetime, timedelta
 
+from homeostat.bootstrap import Ports
 from homeostat.codec import decode
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.flow import topic_name
-from homeostat.ports import AliasReader, CaseStore, EventLog, Ledger
+from homeostat.ports import AliasReader
 from homeostat.records import Case, CaseState, Outcome
 from homeostat.tail import BEGINNING
 
@@ -17,15 +18,11 @@ _DAY = timedelta(days=1)
 class Readiness:
     """Looks at one product; each look reads at most a page, and what it has counted it need not count again."""
 
-    def __init__(
-        self, contract: Contract, registry: AliasReader, cases: CaseStore, ledger: Ledger, log: EventLog
-    ) -> None:
-        """Take what knows who serves, the healing case, since when the stream is watched, and the outcomes."""
+    def __init__(self, contract: Contract, registry: AliasReader, stack: Ports) -> None:
+        """Take who knows who serves, and the stores, which are opened only while nobody does."""
         self._contract = contract
         self._registry = registry
-        self._cases = cases
-        self._ledger = ledger
-        self._log = log
+        self._stack = stack
         self._outcomes = topic_name(contract.product, "outcomes")
         self._labelled = 0
         self._offset = 0
@@ -40,7 +37,7 @@ class Readiness:
 
     def _waits_for(self, now: datetime) -> str:
         self._count()
-        case = self._cases.load()
+        case = self._stack.cases.load()
         match case.state:
             case CaseState.STABLE:
                 return f"collecting, {self._rows()}, {self._span(now)}"
@@ -67,7 +64,7 @@ class Readiness:
 
     def _since_when(self) -> datetime | None:
         if self._history_since is None:
-            began = [entry.payload["since"] for entry in self._ledger.entries() if entry.kind == "history_began"]
+            began = [entry.payload["since"] for entry in self._stack.ledger.entries() if entry.kind == "history_began"]
             self._history_since = datetime.fromisoformat(str(began[0])) if began else None
         return self._history_since
 
@@ -75,8 +72,8 @@ class Readiness:
         """Count labelled outcomes up to what a first training needs, a page at a look."""
         if self._labelled >= self._contract.training.min_rows:
             return
-        start = max(self._offset, self._log.offset_at(self._outcomes, BEGINNING))  # retention may have trimmed
-        for message in self._log.read(self._outcomes, start, _PAGE):
+        start = max(self._offset, self._stack.log.offset_at(self._outcomes, BEGINNING))  # retention may have trimmed
+        for message in self._stack.log.read(self._outcomes, start, _PAGE):
             outcome = decode("outcomes", message.value, message.headers)
             self._labelled += isinstance(outcome, Outcome) and outcome.label is not None
             self._offset = message.offset + 1

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition
 from time import monotonic
+from typing import Final
 
 from homeostat.errors import InvalidRecordError, OverloadedError
 from homeostat.features.query import Query
@@ -13,8 +14,9 @@ from homeostat.records import Prediction
 
 Answer = Prediction | InvalidRecordError
 
-_RESTART_S = 5.0  # a process that ends is started again about that fast
-_FORGET = 0.8  # share of the past in the measured pace; the last five batches make two thirds of it
+_RESTART_S: Final = 5.0  # a process that ends is started again about that fast
+_FORGET: Final = 0.8  # share of the past in the measured pace; the last five batches make two thirds of it
+_FEW_ROWS: Final = 64  # let in whatever the pace: batches of one row tell little of what many cost together
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,51 @@ class Asking:
 Work = Sending | Asking
 
 
-class Waiting:
-    """Work in the order it came, bounded by rows; one thread takes it, any number put it in."""
+class Pace:
+    """How long a row takes: the mean over the last batches, in which a batch counts by the square of its rows.
 
-    def __init__(self, most_rows: int) -> None:
-        """Take how many rows may wait; a single larger piece of work is let in when nothing else waits."""
+    What a batch costs whatever its size is so spread over the rows of the large ones, which come when many wait.
+    """
+
+    def __init__(self, row_s: float) -> None:
+        """Take what a row is held to take before anything was seen."""
+        self._spent, self._rows = row_s, 1.0  # both times rows, and forgotten bit by bit
+
+    def note(self, rows: int, spent_s: float) -> None:
+        """Learn what a batch took, all retries included."""
+        self._spent = _FORGET * self._spent + rows * spent_s
+        self._rows = _FORGET * self._rows + rows * rows
+
+    def expected_s(self, rows: int) -> float:
+        """Return how long so many rows will take.
+
+        >>> pace = Pace(0.001)
+        >>> pace.note(100, 0.1)
+        >>> round(pace.expected_s(250), 6)
+        0.25
+        """
+        return rows * self._spent / self._rows
+
+
+class Waiting:
+    """Work in the order it came, bounded by rows and by the wait; one thread takes it, any number put it in."""
+
+    def __init__(self, most_rows: int, most_s: float) -> None:
+        """Take how many rows may wait and how long; one piece of any size is let in when nothing else waits.
+
+        Args:
+            most_rows: Who would make more of them wait is refused.
+            most_s: Who would be done later than this is refused, beyond a few rows.
+        """
         self._most_rows = most_rows
+        self._most_s = most_s
         self._queue: deque[Work] = deque()
         self._rows = 0
+        self._taken_rows = 0  # and not done yet
         self._bell = Condition()
         self._rung = False
         self._closed: str | None = None
-        self._spent_s = 0.0
-        self._done_rows = 0.0
+        self._pace = Pace(1.0 / most_rows)
 
     @property
     def rows(self) -> int:
@@ -87,16 +121,13 @@ class Waiting:
         """Add work at the end.
 
         Raises:
-            OverloadedError: Too many rows wait already, or the queue was closed.
+            OverloadedError: Too much waits already, or the queue was closed.
         """
         with self._bell:
             if self._closed is not None:
                 raise OverloadedError(self._closed, _RESTART_S)
-            if self._queue and self._rows + work.rows > self._most_rows:
-                wait_s = self._rows * self._row_s()
-                raise OverloadedError(
-                    f"{self._rows:,} rows wait, {self._most_rows:,} may: come back in {wait_s:.1f} s", wait_s
-                )
+            if self._queue:
+                self._refuse_beyond(self._rows + work.rows)
             self._queue.append(work)
             self._rows += work.rows
             self._bell.notify_all()
@@ -117,6 +148,7 @@ class Waiting:
                 if work.future.set_running_or_notify_cancel():
                     taken.append(work)
                     rows += work.rows
+            self._taken_rows = min(rows, most_rows)  # one large piece does not keep all others out
             return taken
 
     def ring(self) -> None:
@@ -139,8 +171,16 @@ class Waiting:
             spent_s: On it, all retries included.
         """
         with self._bell:
-            self._done_rows = _FORGET * self._done_rows + rows
-            self._spent_s = _FORGET * self._spent_s + spent_s
+            self._pace.note(rows, spent_s)
 
-    def _row_s(self) -> float:
-        return self._spent_s / self._done_rows if self._done_rows else 1.0 / self._most_rows
+    def _refuse_beyond(self, rows: int) -> None:
+        """Refuse what would make so many rows wait, if that is more than may."""
+        wait_s = self._pace.expected_s(self._taken_rows + rows)
+        if rows <= self._most_rows and (rows <= _FEW_ROWS or wait_s <= self._most_s):
+            return
+        back_s = self._pace.expected_s(self._taken_rows + self._rows)
+        raise OverloadedError(
+            f"{self._rows:,} rows wait; with these it would be {wait_s:.2f} s for {rows:,}, and {self._most_s:.2f} s "
+            f"and {self._most_rows:,} rows may: come back in {back_s:.1f} s",
+            back_s,
+        )

@@ -9,13 +9,14 @@ from functools import partial
 
 import uvicorn
 
-from homeostat.api import Limits, Measured, Served, build_app
-from homeostat.bootstrap import followed_registry, share
+from homeostat.api import Limits, Measured, Served, build_app, gate_of
+from homeostat.bootstrap import followed_registry, mlflow_page, oidc_tokens, share
 from homeostat.ports import ModelRegistry
 from homeostat.processes.clock_desk import ClockDesk
 from homeostat.processes.server import Status, serve
 from homeostat.processes.service import Service, run, web_config
 from homeostat.serving import Deployed, build_front
+from homeostat.serving import Limits as FrontLimits
 
 
 def predict(service: Service) -> int:
@@ -29,10 +30,15 @@ def predict(service: Service) -> int:
 
     models = followed_registry(registry, product.home / "served")
     deployed = Deployed(models, partial(share, "predict", contract, service.settings))
-    front = build_front(contract, stack, service.clock, hook=service.hook, deployed=deployed)
+    limits = FrontLimits(waiting_s=service.settings.most_wait_ms / 1000)
+    front = build_front(contract, stack, service.clock, limits=limits, hook=service.hook, deployed=deployed)
     desk = ClockDesk(service.settings.home, "system", [front], [stack.log])
-    served = {contract.product: Served(front, Status(product, service.clock.now, telemetry.render))}
-    app = build_app(served, desk, telemetry.render, Limits(tokens=service.settings.tokens))
+    url = service.settings.mlflow_url
+    decisions = mlflow_page(contract, url) if url else None
+    served = {contract.product: Served(front, Status(product, service.clock.now, telemetry.render), decisions)}
+    app = build_app(
+        served, desk, telemetry.render, Limits(gate=gate_of(service.settings, oidc_tokens(service.settings)))
+    )
     server = uvicorn.Server(web_config(Measured(app, {contract.product: contract}, telemetry), service.settings))
     return serve(server, {contract.product: front}, service.heartbeat, service.life)
 

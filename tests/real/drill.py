@@ -24,7 +24,6 @@ from .traffic import event, label
 CONTRACT = Path(__file__).parent / "drill.yaml"
 HISTORY_ROWS, HISTORY_DAYS = 1_600, 8
 _HOUR = timedelta(hours=1)
-_LATE = timedelta(minutes=1)  # inside the maturity of a label, which comes right after
 
 
 class Probe(Thread):
@@ -79,10 +78,12 @@ class Rough:
 class RoughProducer(Thread):
     """Writes to the raw topics as a careless producer does: half records, late, doubled, from the future, too large."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, late: timedelta) -> None:
+        """Take the log, and how late its late events are."""
         super().__init__(daemon=True)
         self.sent = Rough()
         self._log = log
+        self._late = late
         self._over = Event()
         self._events, self._labels = (topic_name(PRODUCT, topic) for topic in ("raw_events", "raw_labels"))
 
@@ -98,7 +99,7 @@ class RoughProducer(Thread):
 
     def _send(self, turn: int) -> None:
         now = datetime.now(UTC)
-        late = event(f"late{turn}", f"r{turn % 5}") | {"event_time": (now - _LATE).isoformat()}
+        late = event(f"late{turn}", f"r{turn % 5}") | {"event_time": (now - self._late).isoformat()}
         old = event(f"old{turn}", "r1") | {"event_time": (now - 2 * _HOUR).isoformat()}
         good = event(f"good{turn}", f"r{turn % 5}")
         future = event(f"future{turn}", "r1") | {"event_time": (now + 48 * _HOUR).isoformat()}
@@ -157,9 +158,15 @@ def write_history(path: Path, seed: int = 5) -> Path:
     return path
 
 
-def archived(home: Path) -> pl.DataFrame:
+def maturing(path: Path, after_s: int) -> Path:
+    """Write the drill's contract with another maturity of its labels, and return where."""
+    path.write_text(CONTRACT.read_text().replace("maturity: 3m", f"maturity: {after_s}s"))
+    return path
+
+
+def archived(home: Path, contract: Path) -> pl.DataFrame:
     """Return what a training would read: labelled events, each with its features."""
-    store = FeastOfflineFeatures(load_contract(CONTRACT), home / "feast")
+    store = FeastOfflineFeatures(load_contract(contract), home / "feast")
     return store.training_frame(datetime.now(UTC) + _HOUR)
 
 

@@ -1,8 +1,9 @@
-"""The drill: `make drill` runs it and prints what was counted."""
+"""The drill: `make drill` runs it and prints what was counted; a short one is among all other tests."""
 
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from os import environ
 from pathlib import Path
@@ -21,23 +22,38 @@ from homeostat.records import DeadLetter, FeatureRow
 from homeostat.settings import KafkaSettings
 
 from .deployment import PROCESSES, SERVING, Deployment
-from .drill import CONTRACT, Probe, RoughProducer, archived, table, write_history
+from .drill import Probe, RoughProducer, archived, maturing, table, write_history
 from .evidence import PRODUCT, Evidence
 from .running import HOMEOSTAT, until
 from .traffic import Traffic
 
 KILLS = int(environ.get("HOMEOSTAT_KILLS", "10"))
-LONGEST_S = 3.0 if KILLS <= 10 else 8.0  # between two kills
 ASIDE = [process for process in PROCESSES if process not in SERVING]
-ASIDE_SERVERS, SERVING_SERVERS = ("postgres", "mlflow"), ("redis", "kafka")
-MATURITY_S, SETTLE_S = 180, 240
+SETTLE_S = 240
 NOBODY = "http://127.0.0.1:9/"  # the webhook of an Alertmanager that is not started
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is broken, and how patiently."""
+
+    kills: int
+    longest_s: float  # between two of them
+    maturity_s: int  # of a label; longer than any process or server is away, for labels wait with their producer
+    aside_servers: tuple[str, ...] = ("postgres", "mlflow")
+    serving_servers: tuple[str, ...] = ("redis", "kafka")
+
+
+SHORT = Size(4, 1.0, 60, ("postgres",), ("redis",))
+WHOLE = Size(KILLS, 3.0 if KILLS <= 10 else 8.0, 180)
 
 
 @dataclass
 class Ground:
     """Where a drill takes place."""
 
+    size: Size
+    contract: Path
     servers: Mapping[str, Server]
     environment: Mapping[str, str]
     deployment: Deployment
@@ -52,7 +68,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def ground(folder: Path) -> Iterator[Ground]:
+def ground(folder: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    size: Size = request.param
+    contract = maturing(folder / "contract.yaml", size.maturity_s)
     fleet = Fleet.below(folder / "servers", {}, NOBODY)
     servers = {server.name: server for server in (fleet.kafka, fleet.redis, fleet.postgres, fleet.mlflow)}
     try:
@@ -66,16 +84,17 @@ def ground(folder: Path) -> Iterator[Ground]:
     try:
         for server in servers.values():
             server.start()
+        environment = fleet.environment()
         home = folder / "home"
-        words = [HOMEOSTAT, "backfill", write_history(folder / "history.csv"), "--contract", CONTRACT, "--home", home]
+        words = [HOMEOSTAT, "backfill", write_history(folder / "history.csv"), "--contract", contract, "--home", home]
         done = subprocess.run(
-            [*map(str, words)], capture_output=True, text=True, env={**environ, **fleet.environment()}, check=False
+            [*map(str, words)], capture_output=True, text=True, env={**environ, **environment}, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        deployment = Deployment(home, CONTRACT, fleet.environment())
+        deployment = Deployment(home, contract, environment)
         deployment.wait_until_ready()
         log = KafkaLog(KafkaSettings(brokers=fleet.kafka.brokers), PRODUCT)
-        yield Ground(servers, fleet.environment(), deployment, Evidence(home, log=log))
+        yield Ground(size, contract, servers, environment, deployment, Evidence(home, log=log))
     finally:
         if deployment is not None:
             deployment.stop()
@@ -83,26 +102,41 @@ def ground(folder: Path) -> Iterator[Ground]:
             server.stop()
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("ground", [SHORT], indirect=True)
+def test_a_few_kills_of_processes_and_servers_lose_nothing(ground: Ground) -> None:
+    drill(ground)
+
+
 @pytest.mark.drill
 @pytest.mark.timeout(900 + 30 * KILLS)
+@pytest.mark.parametrize("ground", [WHOLE], indirect=True)
 def test_kills_of_processes_and_servers_under_rough_traffic_lose_nothing(ground: Ground) -> None:
-    deployment = ground.deployment
-    traffic, rough = Traffic(deployment.url), RoughProducer(ground.evidence.log)
+    counted, aside = drill(ground)
+    print("\n" + table(counted))  # noqa: T201 - what a drill is for
+    assert aside >= 0.999
+
+
+def drill(ground: Ground) -> tuple[dict[str, object], float]:
+    """Break things under rough traffic; return what was counted, and the share answered while only others failed."""
+    deployment, size = ground.deployment, ground.size
+    traffic = Traffic(deployment.url)
+    rough = RoughProducer(ground.evidence.log, late=timedelta(seconds=size.maturity_s / 3))
     first = Traffic(deployment.url)
     first.send(httpx.Client(timeout=20), 0)  # the probe's entity has features
     probe = Probe(deployment.url)
     rng = np.random.default_rng(3)
     counted: dict[str, object] = {}
     threads = (traffic, rough, probe)
+    half = size.kills // 2
     for thread in threads:
         thread.start()
     try:
-        kill(
-            ground, rng.permutation(ASIDE * (1 + KILLS // (2 * len(ASIDE)))).tolist()[: KILLS // 2], ASIDE_SERVERS, rng
-        )
+        kill(ground, rng.permutation(ASIDE * (1 + half // len(ASIDE))).tolist()[:half], size.aside_servers, rng)
         counted["answered while other parts fail"] = f"{probe.share:.4%} of {probe.answered + probe.failed:,}"
         aside = probe.share
-        kill(ground, rng.permutation([*PROCESSES] * KILLS).tolist()[: KILLS - KILLS // 2], SERVING_SERVERS, rng)
+        victims = rng.permutation([*PROCESSES] * size.kills).tolist()[: size.kills - half]
+        kill(ground, victims, size.serving_servers, rng)
         before = len(traffic.acknowledged.labels)
         until(lambda: len(traffic.acknowledged.labels) > before + 8, SETTLE_S, why=deployment.logs)
         deployment.wait_until_ready()
@@ -112,10 +146,8 @@ def test_kills_of_processes_and_servers_under_rough_traffic_lose_nothing(ground:
     unread = partial(ground.evidence.unread, "detect")  # it reads when it looks, once a day
     until(lambda: not unread(), SETTLE_S, why=lambda: (unread(), deployment.logs()))
     counted |= {f"kills of {name}": deaths for name, deaths in deployment.deaths.items()}
-    counted["restarts of servers"] = len(ASIDE_SERVERS) + len(SERVING_SERVERS)
-    counted |= check(ground, traffic, rough, first)
-    print("\n" + table(counted))  # noqa: T201 - what a drill is for
-    assert aside >= 0.999
+    counted["restarts of servers"] = len(size.aside_servers) + len(size.serving_servers)
+    return counted | check(ground, traffic, rough, first), aside
 
 
 def kill(ground: Ground, victims: list[str], servers: tuple[str, ...], rng: np.random.Generator) -> None:
@@ -125,7 +157,7 @@ def kill(ground: Ground, victims: list[str], servers: tuple[str, ...], rng: np.r
         if turn in turns:
             ground.servers[turns[turn]].kill()
             ground.servers[turns[turn]].start()
-        sleep(rng.uniform(0.2, LONGEST_S))
+        sleep(rng.uniform(0.2, ground.size.longest_s))
         ground.deployment.kill(victim)
     ground.deployment.wait_until_ready()
 
@@ -142,7 +174,7 @@ def check(ground: Ground, traffic: Traffic, rough: RoughProducer, first: Traffic
     labels = acknowledged.labels | first.acknowledged.labels | sent.labels
     until(
         lambda: set(labels) <= set(archived_ids(ground)),
-        MATURITY_S + SETTLE_S,
+        ground.size.maturity_s + SETTLE_S,
         why=lambda: (sorted(set(labels) - set(archived_ids(ground))), ground.deployment.logs()),
     )
     kept = archived_ids(ground)
@@ -169,4 +201,4 @@ def check(ground: Ground, traffic: Traffic, rough: RoughProducer, first: Traffic
 
 
 def archived_ids(ground: Ground) -> list[str]:
-    return archived(ground.evidence.home)["event_id"].to_list()
+    return archived(ground.evidence.home, ground.contract)["event_id"].to_list()

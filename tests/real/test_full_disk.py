@@ -1,5 +1,6 @@
 """A disk that is full or away: work stops, says why, loses nothing, and goes on by itself."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,16 @@ import pytest
 
 from homeostat import worker
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
+from homeostat.adapters.sql import SqlCases, SqlLedger
 from homeostat.bootstrap import LazyStack, build_workers
 from homeostat.contract.load import load_contract
 from homeostat.errors import TransientError
 from homeostat.flow import topic_name
 from homeostat.metric_names import CONSUMER_LAG
 from homeostat.ports import NewMessage
+from homeostat.processes.instance import Heartbeat, run_folder
 from homeostat.processes.keeper import BackOff
+from homeostat.records import Case
 from homeostat.settings import Settings
 from homeostat.tabular import json_rows
 from homeostat.worker import Worker
@@ -178,3 +182,36 @@ def test_a_full_disk_under_the_embedded_event_log_takes_nothing_in_and_goes_on(d
     site.work()
     assert site.troubles == {}
     site.assert_whole()
+
+
+def test_on_a_full_disk_case_and_ledger_ask_for_patience_and_hold_what_was_acknowledged(disk: Path) -> None:
+    url = f"sqlite:///{disk}/decisions.db"
+    cases, ledger = SqlCases(url, "turbines"), SqlLedger(url, "turbines")
+    saved = cases.save(Case(reason="kept"))
+    kept = ledger.append("kept", BEGIN, "open", {})
+    ballast = fill(disk)
+    for use in (
+        lambda: cases.save(saved),
+        lambda: ledger.append("new", BEGIN, "open", {}),
+        lambda: SqlCases(f"sqlite:///{disk}/more.db", "turbines"),
+    ):
+        with pytest.raises(TransientError, match="the disk is full; nothing of this call was stored"):
+            use()
+    assert cases.load() == saved
+    assert ledger.entries() == [kept]
+    ballast.unlink()
+    assert cases.save(saved).revision == 2
+    assert ledger.append("new", BEGIN, "open", {}).seq == ledger.verify() == 2
+
+
+def test_a_process_without_room_for_a_sign_of_life_goes_on_and_gives_the_next_one(disk: Path) -> None:
+    run_folder(disk).mkdir()
+    heartbeat = Heartbeat(disk, "keeper", 42)
+    heartbeat.beat(BEGIN, None)
+    ballast = fill(disk)
+    heartbeat.beat(BEGIN, BEGIN)
+    said = run_folder(disk) / "keeper.json"
+    assert json.loads(said.read_text())["passed"] is None
+    ballast.unlink()
+    heartbeat.beat(BEGIN, BEGIN)
+    assert json.loads(said.read_text())["passed"] == BEGIN.isoformat()

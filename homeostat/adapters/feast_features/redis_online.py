@@ -8,10 +8,11 @@ the next event of each entity.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal
 
 from feast import FeatureView, RepoConfig
-from feast.infra.online_stores.helpers import _mmh3, _redis_key
+from feast.infra.online_stores.helpers import _mmh3
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -21,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from redis.retry import Retry
 
+from homeostat.adapters.feast_features.encoding import EPOCH, MICROSECOND, EncodedRow, encoded_rows
 from homeostat.errors import HomeostatError, TransientError
 
 TYPE = "homeostat.adapters.feast_features.redis_online.QuickRedisOnlineStore"
@@ -44,19 +46,31 @@ class QuickRedisOnlineStore(RedisOnlineStore):
         data: Sequence[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Write all rows in one round trip, with what they share worked out once: Feast's own takes twice the time."""
-        view = table.name
-        names = {name: _mmh3(f"{view}:{name}") for name in (data[0][1] if data else ())}
-        stamp = Timestamp()
-        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
-            for entity_key, values, event_time, _ in data:
-                stamp.FromDatetime(event_time)
-                cells = [part for name, cell in values.items() for part in (names[name], cell.SerializeToString())]
-                key = _redis_key(config.project, entity_key, config.entity_key_serialization_version)
-                pipe.execute_command("HSET", key, f"_ts:{view}", stamp.SerializeToString(), *cells)
-            pipe.execute()
+        """Write all rows in one round trip."""
+        names = tuple(data[0][1]) if data else ()
+        self.write_encoded(config, table, names, encoded_rows(config, names, data))
         if progress:
             progress(len(data))
+
+    def write_encoded(
+        self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
+    ) -> None:
+        """Write rows in one round trip; Feast's own way from its objects takes several times as long.
+
+        Args:
+            config: Of the repository.
+            table: The view that the rows are of.
+            names: Of the cells of each row.
+            rows: Keys as Feast makes them, without the project.
+        """
+        view, project = table.name, config.project.encode()
+        fields = [_mmh3(f"{view}:{name}") for name in names]
+        stamp_field = f"_ts:{view}".encode()
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for key, event_time, cells in rows:
+                pairs = chain.from_iterable(zip(fields, cells, strict=True))
+                pipe.execute_command("HSET", key + project, stamp_field, _stamp(event_time), *pairs)
+            pipe.execute()
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> "Redis | RedisCluster":
         """Return the client; it tries once more, on a new connection: by default it would wait for seconds."""
@@ -64,6 +78,12 @@ class QuickRedisOnlineStore(RedisOnlineStore):
             self._client = super()._get_client(online_store_config)
             self._client.set_retry(Retry(NoBackoff(), 1))
         return self._client
+
+
+def _stamp(time: datetime) -> bytes:
+    seconds, microseconds = divmod((time - EPOCH) // MICROSECOND, 1_000_000)
+    stamp: bytes = Timestamp(seconds=seconds, nanos=1_000 * microseconds).SerializeToString()
+    return stamp
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStor
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from homeostat.adapters.feast_features.encoding import EncodedRow, encoded_rows
+
 _TYPE = "homeostat.adapters.feast_features.sqlite_online.BatchSqliteOnlineStore"
 
 _TABLE = """CREATE TABLE IF NOT EXISTS "{table}" (
@@ -63,16 +65,29 @@ class BatchSqliteOnlineStore(SqliteOnlineStore):
         progress: Callable[[int], Any] | None,
     ) -> None:
         """Write all rows in one transaction."""
+        names = tuple(data[0][1]) if data else ()
+        self.write_encoded(config, table, names, encoded_rows(config, names, data))
+        if progress:
+            progress(len(data))
+
+    def write_encoded(
+        self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
+    ) -> None:
+        """Write rows in one transaction.
+
+        Args:
+            config: Of the repository.
+            table: The view that the rows are of.
+            names: Of the cells of each row.
+            rows: Keys as Feast makes them.
+        """
         cells: list[tuple[bytes, str, bytes, int]] = []
-        for entity_key, values, event_time, _ in data:
-            key = _serialized(config, entity_key)
+        for key, event_time, values in rows:
             seconds = _stored_seconds(event_time)
-            cells.extend((key, name, value.SerializeToString(), seconds) for name, value in values.items())
+            cells.extend((key, name, value, seconds) for name, value in zip(names, values, strict=True))
         connection = self._get_conn(config)
         with connection:
             connection.executemany(_WRITE.format(table=_table(config, table)), cells)
-        if progress:
-            progress(len(data))
 
     def online_read(
         self,

@@ -24,7 +24,7 @@ class SqlCases:
     """A case store in any database SQLAlchemy speaks to; safe for several processes.
 
     Raises:
-        TransientError: The database is locked or not reachable.
+        TransientError: The database is locked, not reachable or out of room.
     """
 
     def __init__(self, engine_url: str, product: str) -> None:

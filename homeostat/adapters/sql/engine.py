@@ -15,6 +15,8 @@ from homeostat.errors import HomeostatError, TransientError
 
 _OPEN_S = 5.0  # the time other processes get to make a new file: they need some 20 ms
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_FULL = "the disk is full; nothing of this call was stored. Free some space, and it goes on"
+_ROOM_S = 5.0  # room is made by a person, or by retention
 _TABLES_LOCK = 0x686F6D656F  # any number that no other program takes: "homeo"
 _REFUSED = re.compile(r"authentication failed|(role|database) \".*\" does not exist")  # libpq tells no code here
 _TIMEOUTS = {
@@ -28,7 +30,7 @@ def open_engine(url: str, tables: MetaData) -> Engine:
     An acknowledged transaction survives a kill -9; on SQLite a power cut may lose the last ones.
 
     Raises:
-        TransientError: The database is locked or not reachable, now or in any later use of the engine.
+        TransientError: The database is locked, not reachable or out of room, now or in any later use of the engine.
         HomeostatError: The server refuses the user or has no such database.
     """
     dialect = make_url(url).get_backend_name()
@@ -71,12 +73,15 @@ def _tell_transient(context: ExceptionContext) -> BaseException | None:
         return None
     cause = context.original_exception
     if isinstance(cause, sqlite3.Error):
-        # a damaged file does not heal by waiting
-        return TransientError(f"the database is busy: {cause}") if _is_busy(cause) else None
+        return _of_sqlite(cause)
     if _REFUSED.search(str(cause)):
         return HomeostatError(f"the database refuses us; look at HOMEOSTAT_SQL__URL: {cause}")
     return TransientError(f"the database is busy or away: {cause}")
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+def _of_sqlite(error: sqlite3.Error) -> TransientError | None:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return TransientError(f"the database: {_FULL}", _ROOM_S)
+    # a damaged file does not heal by waiting
+    return TransientError(f"the database is busy: {error}") if code in _BUSY else None

@@ -54,7 +54,7 @@ class SqlLedger:
     """A ledger in any database SQLAlchemy speaks to; safe for several processes.
 
     Raises:
-        TransientError: The database is locked or not reachable.
+        TransientError: The database is locked, not reachable or out of room.
     """
 
     def __init__(self, engine_url: str, product: str) -> None:
@@ -91,13 +91,14 @@ class SqlLedger:
             connection.execute(update(_HEADS).where(ours).values(seq=entry.seq, hash=entry.hash))
             return entry
 
-    def entries(self) -> list[LedgerEntry]:
-        """Return all entries in order.
+    def entries(self, after: int = 0) -> list[LedgerEntry]:
+        """Return the entries behind a ``seq`` in order.
 
         Raises:
             LedgerError: A stored entry is not as it was written.
         """
-        query = select(_ENTRIES).where(_ENTRIES.c.product == self._product).order_by(_ENTRIES.c.seq)
+        ours = (_ENTRIES.c.product == self._product) & (_ENTRIES.c.seq > after)
+        query = select(_ENTRIES).where(ours).order_by(_ENTRIES.c.seq)
         with self._engine.connect() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
 

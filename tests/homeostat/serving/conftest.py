@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -76,10 +77,8 @@ def stack(tmp_path: Path) -> Stack:
 def make_front(stack: Stack, clock: ManualClock) -> Iterator[MakeFront]:
     made: list[Front] = []
 
-    def make(
-        of: Stack = stack, *, start: bool = True, hook: Hook = no_hook, waiting_rows: int = 1000, batch_rows: int = 100
-    ) -> Front:
-        limits = Limits(waiting_rows=waiting_rows, batch_rows=batch_rows, idle_s=0.02)
+    def make(of: Stack = stack, *, start: bool = True, hook: Hook = no_hook, **limited: Any) -> Front:
+        limits = Limits(**{"waiting_rows": 1000, "batch_rows": 100, "idle_s": 0.02, **limited})
         front = build_front(CONTRACT, of, clock, limits=limits, hook=hook)
         made.append(front)
         if start:

@@ -110,12 +110,16 @@ def test_where_one_half_has_failed_the_front_has(front: Front, elsewhere: Elsewh
     assert "a bug" in str(front.ready())
 
 
-def test_what_nobody_waits_for_is_not_read(stack: Stack) -> None:
+@pytest.mark.parametrize(("pause_s", "read"), [(0.0, 1), (60.0, 6)])
+def test_what_nobody_waits_for_is_passed_over_by_a_look_now_and_then(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, pause_s: float, read: int
+) -> None:
+    monkeypatch.setattr("homeostat.serving.following._NOTE_S", pause_s)
     answers = Answers(CONTRACT)
     following = Following(CONTRACT.product, stack.log, answers)
     stack.log.append([message("predictions", prediction(n)) for n in range(5)], T0)
     assert following.run_once(T0) == 0
     answers.expect([asking(7)])
     stack.log.append([message("predictions", prediction(7))], T0)
-    assert following.run_once(T0) == 1
+    assert following.run_once(T0) == read
     assert answers.of(asking(7)) == [prediction(7)]

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from homeostat.adapters.memory import ManualClock
-from homeostat.bootstrap import Stack
+from homeostat.bootstrap import Ports, Stack
 from homeostat.codec import encode
 from homeostat.errors import TransientError
-from homeostat.ports import Aliases, NewMessage
+from homeostat.ports import Aliases, CaseStore, NewMessage
 from homeostat.records import Arm, Case, CaseState, Outcome
 from homeostat.serving.readiness import Readiness
 from tests.homeostat.serving.conftest import CONTRACT, T0, MakeFront, serve
@@ -20,7 +21,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def readiness(stack: Stack) -> Readiness:
-    return Readiness(CONTRACT, stack.registry, stack.cases, stack.ledger, stack.log)
+    return Readiness(CONTRACT, stack.registry, stack)
 
 
 def release(stack: Stack, rows: int, labelled: int) -> None:
@@ -81,7 +82,7 @@ def test_a_registry_that_does_not_answer_is_the_reason(stack: Stack) -> None:
         def aliases(self) -> Aliases:
             raise TransientError("the registry is down")
 
-    down = Readiness(CONTRACT, Down(), stack.cases, stack.ledger, stack.log)
+    down = Readiness(CONTRACT, Down(), stack)
     assert down.missing(T0) == "the registry is down"
 
 
@@ -95,3 +96,17 @@ def test_the_front_shows_it_and_is_ready_when_a_champion_comes(
     until(lambda: str(front.ready()).startswith("no champion yet: collecting, 0 of 2,000"), "collecting")
     serve(stack.registry)
     until(lambda: front.ready() is None, "ready")
+
+
+def test_who_has_a_champion_is_ready_though_case_and_ledger_cannot_be_opened(stack: Stack) -> None:
+    class Away:
+        log = stack.log
+
+        @property
+        def cases(self) -> CaseStore:
+            raise TransientError("the database is busy or away")
+
+    ready = Readiness(CONTRACT, stack.registry, cast("Ports", Away()))
+    assert ready.missing(T0) == "the database is busy or away"
+    serve(stack.registry)
+    assert ready.missing(T0) is None

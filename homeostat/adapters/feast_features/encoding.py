@@ -1,0 +1,81 @@
+"""A row's key and cells in the bytes that Feast stores: as its protobuf classes make them, without an object a cell.
+
+That they are the same bytes is tested against Feast's own functions (tests/homeostat/adapters/test_feast_encoding.py).
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from feast import RepoConfig
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from homeostat.features.schema import ENTITY_ID
+from homeostat.records import Scalar
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+_MISSING: Final = b""  # a Value that holds nothing
+_pack_double: Final = struct.Struct("<Bd").pack
+_DOUBLE: Final = Value.DESCRIPTOR.fields_by_name["double_val"].number << 3 | 1  # a field of 8 bytes
+
+
+class EncodedRow(NamedTuple):
+    """One row as a store writes it."""
+
+    key: bytes
+    event_time: datetime
+    cells: list[bytes]
+
+
+def entity_key(entity_id: str) -> EntityKey:
+    """Return an entity's key as Feast's interface takes it."""
+    return EntityKey(join_keys=[ENTITY_ID], entity_values=[Value(string_val=entity_id)])
+
+
+def key_encoder(version: int) -> Callable[[str], bytes]:
+    """Return what makes the key of an entity: it ends with the id behind its length, and all before is the same."""
+    head = serialize_entity_key(entity_key(""), version)[: -struct.calcsize("<I")]
+    pack_length = struct.Struct("<I").pack
+
+    def encode(entity_id: str) -> bytes:
+        text = entity_id.encode()
+        return b"%b%b%b" % (head, pack_length(len(text)), text)
+
+    return encode
+
+
+def encoded(value: Scalar, *, categorical: bool) -> bytes:
+    """Return a feature's cell: a text if it is categorical, else a float of 64 bits."""
+    if value is None:
+        return _MISSING
+    return _text(str(value)) if categorical else _pack_double(_DOUBLE, float(value))
+
+
+def encoded_time(time: datetime) -> bytes:
+    """Return a time's cell: microseconds since 1970."""
+    cell: bytes = Value(int64_val=(time - EPOCH) // MICROSECOND).SerializeToString()
+    return cell
+
+
+def encoded_rows(
+    config: RepoConfig,
+    names: Sequence[str],
+    data: Sequence[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
+) -> list[EncodedRow]:
+    """Return rows as Feast's interface has them, each with cells of these names, as a store writes them."""
+    version = config.entity_key_serialization_version
+    return [
+        EncodedRow(serialize_entity_key(key, version), time, [cells[name].SerializeToString() for name in names])
+        for key, cells, time, _ in data
+    ]
+
+
+@lru_cache(4096)  # categories are few, and come again
+def _text(value: str) -> bytes:
+    cell: bytes = Value(string_val=value).SerializeToString()
+    return cell

@@ -1,0 +1,37 @@
+"""The bytes written to an online store are those that Feast's own classes would make."""
+
+from datetime import UTC, datetime
+
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.protos.feast.types.Value_pb2 import Value
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeostat.adapters.feast_features.encoding import encoded, encoded_time, entity_key, key_encoder
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(TEXTS)
+def test_a_key_is_the_one_that_feast_makes(entity_id: str) -> None:
+    assert key_encoder(3)(entity_id) == serialize_entity_key(entity_key(entity_id), 3)
+
+
+@given(st.floats() | st.integers(-(2**63), 2**63 - 1))
+def test_a_number_is_stored_as_a_float_zero_and_what_is_not_finite_too(value: float) -> None:
+    assert encoded(value, categorical=False) == Value(double_val=value).SerializeToString()
+
+
+@given(TEXTS)
+def test_a_category_is_stored_as_a_text_the_empty_one_too(value: str) -> None:
+    assert encoded(value, categorical=True) == Value(string_val=value).SerializeToString()
+
+
+def test_what_is_missing_is_stored_as_a_value_that_holds_nothing() -> None:
+    assert encoded(None, categorical=True) == encoded(None, categorical=False) == Value().SerializeToString()
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_is_stored_to_the_microsecond(time: datetime) -> None:
+    stored = Value.FromString(encoded_time(time)).int64_val
+    assert stored * 1_000 == int(time.replace(microsecond=0).timestamp()) * 10**9 + time.microsecond * 1_000
