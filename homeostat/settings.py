@@ -79,6 +79,24 @@ class MlflowSettings(BaseModel):
         return self
 
 
+class OidcSettings(BaseModel):
+    """Who vouches for callers of the API beside its own tokens, from ``HOMEOSTAT_OIDC__...``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    issuer: str = Field(min_length=1, description="the `iss` of its tokens, to the letter")
+    audience: str = Field(min_length=1, description="the `aud` of tokens meant for this API")
+    jwks_url: HttpUrl = Field(description="where its public keys are")
+    role_claim: str = Field(default="roles", description="the claim with the roles; dots lead inside, `realm.roles`")
+    name_claim: str = Field(default="sub", description="the claim that names the caller in the ledger")
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.jwks_url.scheme != "https" and self.jwks_url.host not in {"localhost", "127.0.0.1", "[::1]"}:
+            raise ValueError(f"jwks_url is {self.jwks_url}: expected https, for whoever changes the keys is let in")
+        return self
+
+
 class Settings(BaseSettings):
     """Where an installation keeps its state, from ``HOMEOSTAT_...`` variables; ``__`` separates parts."""
 
@@ -92,6 +110,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="where a service listens")
     port: int = Field(default=8080, ge=0, le=65535, description="of a service; 0 takes a free one")
     seed: int = Field(default=7, ge=0, description="of everything a service draws by chance")
+    most_wait_ms: int = Field(default=250, ge=1, description="who would wait longer for an answer is refused (429)")
     kafka: KafkaSettings | None = None
     redis: RedisSettings | None = None
     sql: SqlSettings | None = None
@@ -99,19 +118,20 @@ class Settings(BaseSettings):
     mlflow_user: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_USERNAME")
     mlflow_password: SecretStr | None = Field(default=None, validation_alias="MLFLOW_TRACKING_PASSWORD")
     alerts: AlertSettings = AlertSettings()
+    drift_pages: bool = Field(default=True, description="log a page by Evidently beside each version a drift led to")
     token: SecretStr | None = Field(
-        default=None, description="a bearer token that the API asks for and `homeostat replay` shows"
+        default=None, description="a bearer token that the API asks clients for, and that commands show"
     )
+    tokens: SecretStr | None = Field(
+        default=None, description="`ROLE NAME TOKEN` of each caller of the API, several with `;` between"
+    )
+    tokens_file: Path | None = Field(default=None, description="a file of such lines")
+    oidc: OidcSettings | None = None
     crash_at: str | None = Field(
         default=None,
         pattern=r"^[a-z]+:(read|handled|published|committed)(:[1-9][0-9]*)?$",
         description="a test hook: `step:point[:nth]`, where the process of that step kills itself with kill -9",
     )
-
-    @property
-    def tokens(self) -> frozenset[str]:
-        """The tokens that the API takes; none where it asks for none."""
-        return frozenset({self.token.get_secret_value()} if self.token else ())
 
     @property
     def mlflow_url(self) -> str | None:

@@ -5,6 +5,7 @@ from homeostat.api.bodies import Limits
 from homeostat.api.door import ClockDesk, FrontDoor, Served
 from homeostat.api.instance import build_watched
 from homeostat.api.measuring import Measured
+from homeostat.api.roles import Gate, gate_of
 from homeostat.api.webhook import PATH as WEBHOOK_PATH
 from homeostat.api.webhook import Knocks, add_webhook
 
@@ -12,6 +13,7 @@ __all__ = [
     "WEBHOOK_PATH",
     "ClockDesk",
     "FrontDoor",
+    "Gate",
     "Knocks",
     "Limits",
     "Measured",
@@ -19,4 +21,5 @@ __all__ = [
     "add_webhook",
     "build_app",
     "build_watched",
+    "gate_of",
 ]

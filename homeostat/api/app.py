@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from fastapi import APIRouter, FastAPI
 
 from homeostat.api.bodies import Limits
+from homeostat.api.decisions import DecisionRoutes
 from homeostat.api.describe import Description
 from homeostat.api.direct import DirectApi, direct
 from homeostat.api.door import ClockDesk, Served
 from homeostat.api.failures import handle_failures
 from homeostat.api.instance import ClockRoutes, add_watching
 from homeostat.api.routes import ProductRoutes
-from homeostat.api.tokens import demanding
 
 _ABOUT = (
     "Send events and labels, ask for predictions. What is accepted is durable: it survives a kill -9 of every process. "
@@ -47,13 +47,15 @@ def build_app(
     app.models = Description()
     handle_failures(app, products)
     add_watching(app, {name: served.front.ready for name, served in products.items()}, metrics)
-    router = APIRouter(prefix="/v1", dependencies=demanding(limits.tokens))
+    router = APIRouter(prefix="/v1")
     ClockRoutes(clock, limits).add_to(router)
     routes = [ProductRoutes(served, clock, limits) for served in products.values()]
     for of_product in routes:
         of_product.add_to(router, app.models)
+    for name, served in products.items():
+        DecisionRoutes(name, served.desk, limits).add_to(router)
     app.direct = {
-        f"{router.prefix}{path}": direct(route, limits.tokens) for r in routes for path, route in r.paths.items()
+        f"{router.prefix}{path}": direct(route, limits.gate) for r in routes for path, route in r.paths.items()
     }
     app.include_router(router)
     return app

@@ -8,6 +8,7 @@ from functools import lru_cache
 from starlette.requests import Request
 
 from homeostat.api.problems import ProblemError
+from homeostat.api.roles import OPEN, Gate
 
 _DISCARDED = 4  # times the limit: a client that has sent all it has reads the answer, an endless one is cut off
 
@@ -18,7 +19,7 @@ class Limits:
 
     body_bytes: int = 4 * 1024 * 1024
     rows: int = 5_000
-    tokens: frozenset[str] = frozenset()  # bearer tokens; none: everybody who reaches the port
+    gate: Gate = OPEN
     read_s: float = 30.0  # for a body to arrive
     answer_s: float = 30.0  # for the front to be done with it
 

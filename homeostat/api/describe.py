@@ -12,8 +12,9 @@ from homeostat.api.problems import MEDIA_TYPE
 _REFERENCE = "#/components/schemas/{model}"
 _SAID = {
     401: "a bearer token of this instance is needed",
+    403: "the token's role does not allow it",
     408: "the body did not arrive in time",
-    409: "the clock can't be set so",
+    409: "it can't be done now: the clock can't be set so, or the decision was refused",
     413: "too long, or too many rows",
     415: "no JSON",
     422: "not as described; each bad place is named, and nothing was stored unless it says so",

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from homeostat.api.describe import DescribedApi
 from homeostat.api.failures import ANSWERS, unexpected
+from homeostat.api.roles import Gate, Right
 from homeostat.api.tokens import checking
 
 Route = Callable[[Request], Awaitable[Response]]
@@ -28,9 +29,9 @@ class DirectApi(DescribedApi):
             await super().__call__(scope, receive, send)
 
 
-def direct(route: Route, tokens: frozenset[str]) -> ASGIApp:
+def direct(route: Route, gate: Gate) -> ASGIApp:
     """Return a route as an application that asks for a token and answers failures as the whole one does."""
-    check = checking(tokens)
+    check = checking(gate, Right.SEND)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.query import Query
+from homeostat.ports import AliasReader, DecisionDesk
 from homeostat.records import Prediction
 
 Answer = Prediction | InvalidRecordError
@@ -65,9 +66,14 @@ class ClockDesk(Protocol):
         """Return whether everything due by now is done."""
 
 
+class OperatorDesk(AliasReader, DecisionDesk, Protocol):
+    """Where operators hand in decisions, and what they decide on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """One product behind the API."""
 
     front: FrontDoor
     status: Callable[[], dict[str, Any]]
+    desk: OperatorDesk | None = None  # None: decisions can't be handed in here

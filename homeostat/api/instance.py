@@ -16,6 +16,8 @@ from homeostat.api.failures import handle_failures
 from homeostat.api.members import UNREADABLE
 from homeostat.api.models import Alive, ClockFace, Ready, SetClock
 from homeostat.api.problems import ProblemError, refused, shown_raw
+from homeostat.api.roles import Right
+from homeostat.api.tokens import demanding
 from homeostat.errors import HomeostatError
 from homeostat.features.parsing import EARLIEST
 
@@ -41,14 +43,22 @@ class ClockRoutes:
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
         face = answer(200, ClockFace)
-        router.add_api_route("/clock", self.clock, tags=[_TAG], responses=face | problems(401, 503))
+        gate = self._limits.gate
+        router.add_api_route(
+            "/clock",
+            self.clock,
+            tags=[_TAG],
+            dependencies=demanding(gate, Right.VIEW),
+            responses=face | problems(401, 403, 503),
+        )
         router.add_api_route(
             "/clock",
             self.set_clock,
             methods=["PUT"],
             tags=[_TAG],
+            dependencies=demanding(gate, Right.STEER),
             openapi_extra=body(SetClock),
-            responses=face | problems(401, 408, 409, 413, 415, 422, 503),
+            responses=face | problems(401, 403, 408, 409, 413, 415, 422, 503),
         )
 
     async def clock(self, request: Request) -> Response:  # noqa: ARG002 - the shape of a route

@@ -82,6 +82,25 @@ class Ready(BaseModel):
     products: dict[str, str]
 
 
+class Decision(BaseModel):
+    """What an operator decides."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Literal["approve", "reject", "hold", "rollback", "retrain"]
+    version: str | None = Field(None, description="the challenger if left out; to roll back or retrain, the champion")
+    reason: str | None = Field(None, max_length=1_000, description="why; it goes into the ledger")
+
+
+class Decided(BaseModel):
+    """A decision, in whose name, and what became of it."""
+
+    decision: str
+    version: str | None
+    by: str = Field(description="whom the token belongs to")
+    answer: str | None = Field(description="null: it is carried out later, see the ledger")
+
+
 class Place(BaseModel):
     """One place of a request that is not as it should be."""
 
@@ -100,7 +119,10 @@ class Problem(BaseModel):
     products: dict[str, str] = Field(default_factory=dict, description="what each product waits for; of /readyz alone")
 
 
-COMMON: Final[tuple[Model, ...]] = (Accepted, Predictions, ClockFace, SetClock, Alive, Ready, Problem)
+COMMON: Final[tuple[Model, ...]] = (
+    *(Accepted, Predictions, ClockFace, SetClock),
+    *(Decision, Decided, Alive, Ready, Problem),
+)
 
 
 def event_model(contract: Contract) -> Model:

@@ -16,6 +16,8 @@ from homeostat.api.door import STOPPING, ClockDesk, Served
 from homeostat.api.models import Accepted, Model, Predictions, asked_model, event_model, label_model, list_model
 from homeostat.api.problems import refused, unavailable
 from homeostat.api.requests import Reader
+from homeostat.api.roles import Right
+from homeostat.api.tokens import demanding
 from homeostat.errors import InvalidRecordError, OverloadedError, TransientError
 from homeostat.records import Prediction
 
@@ -61,11 +63,18 @@ class ProductRoutes:
                 status_code=status,
                 tags=[contract.product],
                 openapi_extra=body(asked),
-                responses=answer(status, answers) | problems(401, 408, 413, 415, 422, 429, 503),
+                dependencies=demanding(self._limits.gate, Right.SEND),
+                responses=answer(status, answers) | problems(401, 403, 408, 413, 415, 422, 429, 503),
                 response_class=JSONResponse,
             )
         status_path = f"/{contract.product}/status"
-        router.add_api_route(status_path, self.status, tags=[contract.product], responses=problems(401, 503))
+        router.add_api_route(
+            status_path,
+            self.status,
+            tags=[contract.product],
+            dependencies=demanding(self._limits.gate, Right.VIEW),
+            responses=problems(401, 403, 503),
+        )
 
     async def events(self, request: Request) -> Response:
         """Store events; they are durable when this answers, or none of them is."""

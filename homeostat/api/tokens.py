@@ -1,7 +1,6 @@
-"""Who may ask: whoever has one of the instance's bearer tokens."""
+"""Lets those pass whose bearer token gives them the right to what they ask for."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from hmac import compare_digest
 from typing import Annotated, Any
 
 from fastapi import Security
@@ -9,33 +8,54 @@ from fastapi.params import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
-from homeostat.api.problems import ProblemError
+from homeostat.api.problems import ProblemError, unavailable
+from homeostat.api.roles import ANYBODY, ROLES, Caller, Gate, Right
+from homeostat.errors import TransientError
 
-_bearer = HTTPBearer(auto_error=False, description="A token that the instance was started with.")
+_bearer = HTTPBearer(auto_error=False, description="A token that the instance or its OIDC issuer has given out.")
 
 
-def demanding(tokens: frozenset[str]) -> Sequence[Depends]:
-    """Return what routes depend on so that each request needs a token; nothing where there are none."""
+def demanding(gate: Gate, right: Right) -> Sequence[Depends]:
+    """Return what a route depends on so that each request needs a token with a right; it leaves who asks behind."""
 
-    async def authorized(found: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
-        _judge(tokens, found)
+    async def authorized(
+        request: Request, found: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> None:
+        request.state.caller = await _judged(gate, right, found)
 
-    dependencies: list[Any] = [Security(authorized)] if tokens else []
+    async def anybody(request: Request) -> None:
+        request.state.caller = _with(right, ANYBODY)
+
+    dependencies: list[Any] = [Depends(anybody) if gate.is_open else Security(authorized)]
     return dependencies
 
 
-def checking(tokens: frozenset[str]) -> Callable[[Request], Awaitable[None]]:
-    """Return what raises at a request without a token; where there are none, every request passes."""
+def checking(gate: Gate, right: Right) -> Callable[[Request], Awaitable[None]]:
+    """Return what raises at a request without a token that gives a right; of an open gate every caller has it."""
 
     async def check(request: Request) -> None:
-        if tokens:
-            _judge(tokens, await _bearer(request))
+        if not gate.is_open:
+            await _judged(gate, right, await _bearer(request))
 
     return check
 
 
-def _judge(tokens: frozenset[str], found: HTTPAuthorizationCredentials | None) -> None:
-    given = found.credentials.encode() if found else b""
-    matches = [compare_digest(given, token.encode()) for token in tokens]  # all of them: no hint by the time it takes
-    if not any(matches):
+async def _judged(gate: Gate, right: Right, found: HTTPAuthorizationCredentials | None) -> Caller:
+    try:
+        caller = await gate.caller(found.credentials) if found else None
+    except TransientError as error:
+        raise unavailable(error) from error
+    if caller is None:
         raise ProblemError(401, "expected a bearer token of this instance", headers={"WWW-Authenticate": "Bearer"})
+    return _with(right, caller)
+
+
+def _with(right: Right, caller: Caller) -> Caller:
+    if right not in caller.rights:
+        able = " or ".join(role for role, rights in ROLES.items() if right in rights)
+        raise ProblemError(
+            403,
+            f"{caller.name} may not {right}: that takes a token of the role {able}",
+            headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+        )
+    return caller

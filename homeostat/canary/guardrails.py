@@ -1,4 +1,4 @@
-"""Limits a rival must not be proven to break, whatever its mean loss: calibration, distribution of scores, slices.
+"""Limits a rival must not be proven to break, whatever its mean loss: latency, calibration, scores, slices.
 
 Each kind has an equal part of the alpha set aside for guardrails, divided further by what it looks at, so that
 all of them together are wrong with a chance of at most that alpha over all looks.
@@ -12,7 +12,7 @@ from homeostat.canary.spread import Floats, spread_of
 from homeostat.canary.trial import BINS, Shift, Trial
 from homeostat.contract.policies import CanaryPolicy
 
-_KINDS = 3
+_KINDS = 4
 _COLLAPSED = 0.95  # share of a model's scores in one bin: it says the same of every row
 _SPREAD_OUT = 0.5  # share of the incumbent's in its fullest bin, with which the rival has to be compared
 _MOST_SLICES = 32  # that alpha is divided among; with more of them each gets less
@@ -23,7 +23,8 @@ def breach(trial: Trial, policy: CanaryPolicy) -> str | None:
     alpha = policy.guardrail_alpha / _KINDS
     # an incumbent that fails is no measure of how scores should lie
     by_scores = None if trial.incumbent.is_failing(policy) else _distribution(trial.shift, policy, alpha)
-    return by_scores or _calibration(trial.paired, policy, alpha) or _slices(trial, policy, alpha)
+    without_labels = by_scores or _latency(trial.shift, policy, alpha)
+    return without_labels or _calibration(trial.paired, policy, alpha) or _slices(trial, policy, alpha)
 
 
 def worst_slices(trial: Trial, most: int = 3) -> list[dict[str, float | int | str]]:
@@ -59,6 +60,15 @@ def _slices(trial: Trial, policy: CanaryPolicy, alpha: float) -> str | None:
         if _exceeds(rows.rows, harm, 0.0, policy, share):
             return f"worse than the champion by over {policy.max_slice_harm:.0%} where {name}, {rows.row_count} rows"
     return None
+
+
+def _latency(shift: Shift, policy: CanaryPolicy, alpha: float) -> str | None:
+    found = _exceeds(shift.rows, shift.slower, policy.max_slow_ratio, policy, alpha)
+    if found is None:
+        return None
+    return (
+        f"{found.mean:.1%} more rows later than sla.latency_ms than by the champion, limit {policy.max_slow_ratio:.1%}"
+    )
 
 
 def _distribution(shift: Shift, policy: CanaryPolicy, alpha: float) -> str | None:

@@ -17,6 +17,7 @@ Scorers = tuple[str, ...]
 """The versions that scored a row, in order."""
 
 _WIDTH = 6  # columns of ``Paired``
+_DESCRIBED = 2 + BINS  # columns of an answer by version
 _MOST_SLICES = 64  # the values that come first: a feature with more is no slice
 
 
@@ -34,7 +35,7 @@ class CanaryMemory:
         self._blocks = Blocks(policy.block)
         self._labelled: dict[Scorers, CellSums] = {}  # 1, label, then loss and score of each scorer
         self._sliced: defaultdict[str, dict[Scorers, CellSums]] = defaultdict(dict)  # the same by slice
-        self._answered: dict[Scorers, CellSums] = {}  # 1, then score and bin of each scorer
+        self._answered: dict[Scorers, CellSums] = {}  # 1, then score, whether it was slow, and bin of each scorer
         self._outcomes: defaultdict[int, set[str]] = defaultdict(set)  # by block: event ids
         self._answers: defaultdict[int, set[str]] = defaultdict(set)
         self._first_served: dict[str, datetime] = {}
@@ -63,8 +64,7 @@ class CanaryMemory:
             if answer.scores and self._is_new(answer, self._answers):
                 rows[tuple(sorted(answer.scores))].append(answer)
         for scorers, found in rows.items():
-            scores = [np.array([row.scores[version] for row in found]) for version in scorers]
-            values = np.hstack([np.ones((len(found), 1)), *(_described(column) for column in scores)])
+            values = np.hstack([np.ones((len(found), 1)), *(_described(found, version) for version in scorers)])
             kept = self._answered.setdefault(scorers, CellSums(values.shape[1]))
             kept.add(self._indices(found), [group_of(row.entity_id) for row in found], values)
 
@@ -89,6 +89,11 @@ class CanaryMemory:
         }
         shift = self._shift(incumbent, rival, answered)
         return Trial(paired(table), health[1], health[0], shift, slices)
+
+    def scored(self, version: str, since: datetime) -> int:
+        """Return how many rows a version scored in complete blocks since a time."""
+        answered = [b for b in sorted(self._answers)[:-1] if b >= self._blocks.first_after(since)]
+        return self._health(version, answered).scored
 
     def looks(self) -> tuple[int, int]:
         """Return the newest block of outcomes and of answers: without a new one there is nothing new to see."""
@@ -168,18 +173,21 @@ class CanaryMemory:
 
     def _shift(self, incumbent: str, rival: str, blocks: Sequence[int]) -> Shift:
         rows = np.zeros((len(blocks), GROUPS))
-        both = np.zeros((2, len(blocks), GROUPS, 1 + BINS))
+        both = np.zeros((2, len(blocks), GROUPS, _DESCRIBED))
         for scorers, sums in self._answered.items():
             if {incumbent, rival} <= set(scorers):
                 table = sums.table(blocks)
                 rows += table[:, :, 0]
                 for place, version in enumerate((incumbent, rival)):
-                    first = 1 + (1 + BINS) * scorers.index(version)
-                    both[place] += table[:, :, first : first + 1 + BINS]
-        return Shift(rows, both[1, :, :, 0] - both[0, :, :, 0], both[0, :, :, 1:], both[1, :, :, 1:])
+                    first = 1 + _DESCRIBED * scorers.index(version)
+                    both[place] += table[:, :, first : first + _DESCRIBED]
+        apart = both[1] - both[0]
+        return Shift(rows, apart[:, :, 0], both[0, :, :, 2:], both[1, :, :, 2:], apart[:, :, 1])
 
 
-def _described(scores: Floats) -> Floats:
-    """Return each score and the bin it lies in, shape (n, 1 + BINS)."""
+def _described(answers: Sequence[Prediction | Outcome], version: str) -> Floats:
+    """Return each score of a version, whether it was slow, and the bin it lies in, shape (n, _DESCRIBED)."""
+    scores = np.array([answer.scores[version] for answer in answers])
+    slow = [isinstance(answer, Prediction) and version in answer.slow for answer in answers]
     place = np.clip((scores * BINS).astype(np.int64), 0, BINS - 1)
-    return np.column_stack([scores, np.eye(BINS)[place]])
+    return np.column_stack([scores, slow, np.eye(BINS)[place]])

@@ -2,6 +2,8 @@
 
 from hashlib import blake2b
 
+from homeostat.contract.policies import CanaryPolicy
+from homeostat.ports import Aliases
 from homeostat.records import Arm
 
 _SPAN = 2**64
@@ -28,6 +30,11 @@ def arm_of(entity_id: str, share: float, salt: str) -> Arm:
         salt: The challenger's version.
     """
     return Arm.CHALLENGER if position(entity_id, salt) < share else Arm.CHAMPION
+
+
+def share_of(aliases: Aliases, policy: CanaryPolicy) -> float:
+    """Return the share of entities that a challenger answers: what the registry says, or else a canary's first."""
+    return policy.climb[0] if aliases.share is None else aliases.share
 
 
 def propensity(arm: Arm, share: float) -> float:

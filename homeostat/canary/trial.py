@@ -45,6 +45,7 @@ class Shift:
     )  # of scores, the rival's minus the other's
     incumbent_bins: Floats = field(default_factory=lambda: np.zeros((0, GROUPS, BINS)))  # rows by bin of the score
     rival_bins: Floats = field(default_factory=lambda: np.zeros((0, GROUPS, BINS)))
+    slower: Floats = field(default_factory=lambda: np.zeros((0, GROUPS)))  # rows late by the rival minus by the other
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ from homeostat.canary.confidence import MIN_BLOCKS, Bound, bound, rows_until
 from homeostat.canary.evidence import Paired
 from homeostat.canary.guardrails import breach, worst_slices
 from homeostat.canary.spread import spread_of
+from homeostat.canary.stage import Stage
 from homeostat.canary.trial import Trial
 from homeostat.contract.policies import CanaryPolicy
 from homeostat.records import Action
+
+_ALONE = Stage(1.0)  # one step, which holds nothing back
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +47,21 @@ class Bounds:
         return self.upper < self.limit
 
 
-def judge_canary(trial: Trial, policy: CanaryPolicy, *, looks: int, expired: bool) -> Finding:
+def judge_canary(trial: Trial, policy: CanaryPolicy, *, looks: int, expired: bool, stage: Stage = _ALONE) -> Finding:
     """Return what to do with a challenger after a look at the evidence.
 
     It may be looked at as often as one likes. A promotion rests on labelled rows alone and is wrong with a chance of
     at most ``policy.alpha`` over all looks; a rejection for harm or by a guardrail with one of at most
-    ``policy.rollback_alpha``.
+    ``policy.rollback_alpha``. Every row is scored by both models, so the steps of traffic make no difference to that.
 
     Args:
         trial: The challenger as rival, the champion as incumbent.
         policy: The contract's canary policy.
         looks: Number of this look, for the record; no bound depends on it.
         expired: The canary had all of ``policy.max_duration``.
+        stage: The step of traffic it is at.
     """
-    evidence = _described(trial, policy, looks, ("champion_loss", "challenger_loss"))
+    evidence = _described(trial, policy, looks, ("champion_loss", "challenger_loss")) | {"share": stage.share}
     broken = _broken(trial, policy)
     if broken is not None:
         return Finding(Action.REJECT, broken, evidence, guardrail=True)
@@ -66,13 +70,9 @@ def judge_canary(trial: Trial, policy: CanaryPolicy, *, looks: int, expired: boo
         evidence |= _bounded(found)
         if found.is_harm:
             return Finding(Action.REJECT, f"worse than the champion: {_spoken(found)}", evidence)
-        if found.is_worth and not _one_sided(trial.paired):
-            claim = (
-                "better than the champion"
-                if policy.margin == 0
-                else f"not worse than the champion by {found.limit:.5f}"
-            )
-            return Finding(Action.PROMOTE, f"{claim}: {_spoken(found)}", evidence)
+        if not _one_sided(trial.paired) and (onward := _onward(found, policy, stage, expired=expired)) is not None:
+            action, reason = onward
+            return Finding(action, f"{reason}: {_spoken(found)}", evidence)
     if expired:
         shown = _spoken(found) if found else f"only {evidence['rows']} rows in {evidence['blocks']} blocks"
         return Finding(Action.REJECT, f"nothing proven within {policy.max_duration}: {shown}", evidence)
@@ -141,6 +141,23 @@ def _broken(trial: Trial, policy: CanaryPolicy) -> str | None:
     if rival.is_failing(policy) and rival.failed_ratio > trial.incumbent.failed_ratio:
         return f"failed to score {rival.failed} of {rival.seen} rows, more than {policy.max_fallback_ratio:.1%}"
     return breach(trial, policy)
+
+
+def _onward(found: Bounds, policy: CanaryPolicy, stage: Stage, *, expired: bool) -> tuple[Action | None, str] | None:
+    """Return what a challenger that is not proven to be worse may do, None where that is to wait for more rows.
+
+    It may have more traffic, as long as its time is not up; all of it only with the proof of a promotion. Proven,
+    it may stay until its step has lasted long enough.
+    """
+    if found.is_worth:
+        claim = f"not worse than the champion by {found.limit:.5f}" if policy.margin else "better than the champion"
+        if stage.waits_for is not None:
+            stays = stage.until is not None or not expired
+            return (None, f"{claim}; before more traffic, {stage.waits_for}") if stays else None
+        return (Action.PROMOTE, claim) if stage.next is None else (Action.STEP, f"{claim}; {stage.next:.0%} of traffic")
+    if stage.next is None or stage.next == 1 or stage.waits_for is not None or expired:
+        return None
+    return Action.STEP, f"no harm proven; {stage.next:.0%} of traffic"
 
 
 def _one_sided(rows: Paired) -> bool:

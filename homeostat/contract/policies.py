@@ -74,6 +74,8 @@ class DriftPolicy(Part):
     # whether a mean score off the label rate is drift too, when setting it right would save as much
     watch_calibration: bool = True
     harmless_share: float = Field(default=0.0, ge=0, lt=1)  # of the model's attribution: less drifts in silence
+    # one more test under the same rate: trees that tell the window's rows from the reference's, 40 ms a look
+    domain_classifier: bool = False  # champions trained before it was asked for have no reference for it
 
 
 class HealingPolicy(Part):
@@ -113,7 +115,10 @@ class ChangeEnvelope(Part):
 class CanaryPolicy(Part):
     """How a challenger has to prove itself on live traffic."""
 
-    share: float = Field(default=0.1, gt=0, le=0.5)  # of entities answered by the challenger
+    share: float = Field(default=0.1, gt=0, le=0.5)  # of entities answered by the challenger, where it is one step
+    # shares one after the other, as [0.05, 0.25, 1.0]; 0 is a shadow, that scores and answers nobody
+    steps: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(default=None, min_length=1)
+    step_time: Duration = timedelta(days=1)  # each step lasts at least, so that it sees every hour of a day
     alpha: float = Field(default=0.05, gt=0, lt=0.5)  # chance of a wrong promotion over all looks
     # chance of a wrong rejection or rollback over all looks, guardrails included; as alpha where it is not given
     rollback_alpha: float | None = Field(default=None, gt=0, lt=0.5)
@@ -130,6 +135,7 @@ class CanaryPolicy(Part):
     approval_deadline: Duration | None = None  # one that nobody has approved by then is rejected; None: it waits on
     max_fallback_ratio: float = Field(default=0.02, ge=0, le=1)  # challenger failures among its rows
     # guardrails, each against the champion on the same rows
+    max_slow_ratio: float = Field(default=0.01, gt=0, lt=1)  # rows later than sla.latency_ms, so 0.01 looks at the p99
     max_calibration_harm: float = Field(default=0.05, gt=0, lt=1)  # of mean score to label rate, further off than its
     # of the mean score; needs no label, so 1, never: a challenger is rightly far from a champion that fails
     max_score_shift: float = Field(default=1.0, gt=0, le=1)
@@ -141,6 +147,26 @@ class CanaryPolicy(Part):
         if (self.approval == "automatic_within") != (self.within is not None):
             raise ValueError("approval: automatic_within and within: go together, each needs the other")
         return self
+
+    @model_validator(mode="after")
+    def _climbs(self) -> Self:
+        if self.steps is None:
+            return self
+        if "share" in self.model_fields_set:
+            raise ValueError("expected either share: or steps:, not both")
+        if not self.climb or self.steps != sorted(set(self.steps)):
+            raise ValueError("expected steps: that grow, like [0.05, 0.25, 1.0], one below 1 where a person approves")
+        if len(self.climb) * self.step_time > self.max_duration:
+            raise ValueError("expected a max_duration: of at least one step_time: for each of the steps:")
+        return self
+
+    @property
+    def climb(self) -> tuple[float, ...]:
+        """Shares of entities that a challenger answers, one after the other.
+
+        None gets all traffic before somebody who has a say in it has approved.
+        """
+        return tuple(share for share in self.steps or [self.share] if share < 1 or self.approval == "automatic")
 
     @property
     def guardrail_alpha(self) -> float:

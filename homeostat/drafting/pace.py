@@ -20,6 +20,7 @@ _LOOKS_A_WINDOW: Final = 7
 _BLOCKS: Final = 3
 _CANARY_BLOCKS: Final = 28  # to a window: at least ten complete ones are needed for a verdict
 _CANARY_WINDOWS: Final = 2
+_STEP_BLOCKS: Final = 4  # to a step of traffic
 _SHARE_TO_START: Final = 1 / 3  # of the file, at most: the rest is to be watched
 _MOST_LATENESS: Final = 14 * D
 
@@ -130,6 +131,8 @@ def _canary(tempo: _Tempo) -> tuple[Line, ...]:
     rows = min(2_000, max(LEAST_ROWS, _round(0.25 * tempo.rows * tempo.labelled)))
     longest = max(_CANARY_WINDOWS * tempo.window, 15 * tempo.canary_block) + tempo.mature
     return (
+        Line("steps", "[0.05, 0.25, 1.0]", "shares of entities that a challenger answers in turn; 0 would be a shadow"),
+        Line("step_time", written(_STEP_BLOCKS * tempo.canary_block), "each step lasts at least, and min_rows"),
         Line("min_rows", f"{rows}", "mature rows scored by both models, before any decision"),
         Line("block", written(tempo.canary_block), "rows nearer than this are not independent"),
         Line("max_duration", written(max(longest, at_least(longest))), "nothing proven by then: rejected"),

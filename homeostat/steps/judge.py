@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from homeostat.canary.memory import CanaryMemory
+from homeostat.canary.stage import begun, stage_of
 from homeostat.canary.verdict import Finding, judge_canary, judge_watch
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.healing.card import CARD_FILE, Card, as_html, as_markdown
-from homeostat.healing.closing import GUARDRAIL, REVISION
+from homeostat.healing.closing import GUARDRAIL, SERVING, SHARE, verdict_id_of
 from homeostat.healing.operator import ACTIONS, actor_of, refusal, said, wish_of
 from homeostat.metric_names import CANARY_LOSS_DIFFERENCE, CANARY_ROWS
 from homeostat.ports import Aliases, CaseStore, ModelRegistry, OperatorDecision, Telemetry
@@ -67,8 +68,8 @@ class JudgeStep:
         for record in records:
             if isinstance(record, TrainingRun) and record.version is not None:
                 self._runs[record.version] = record
+        self._memory.follow(record for record in records if isinstance(record, Prediction))  # say more
         self._memory.fold(record for record in records if isinstance(record, Outcome))
-        self._memory.follow(record for record in records if isinstance(record, Prediction))
         span = self._policy.max_duration + self._policy.watch + self._contract.label.maturity
         self._memory.forget(now - span - self._contract.label.maturity)
 
@@ -102,13 +103,13 @@ class JudgeStep:
         challenger, since = str(case.challenger), case.since or now
         waits = case.held or case.state is CaseState.WAITING
         expired = not waits and now >= since + self._policy.max_duration + self._contract.label.maturity
-        finding = self._look(
-            challenger,
-            (champion, self._memory.looks(), expired),
-            lambda looks: judge_canary(
-                self._memory.trial(champion, challenger, since), self._policy, looks=looks, expired=expired
-            ),
-        )
+        stage, since_step = stage_of(case, self._policy, now), begun(case, now)
+
+        def judged(looks: int) -> Finding:
+            trial, scored = self._memory.trial(champion, challenger, since), self._memory.scored(challenger, since_step)
+            return judge_canary(trial, self._policy, looks=looks, expired=expired, stage=stage.after(scored))
+
+        finding = self._look(challenger, (champion, self._memory.looks(), expired, stage), judged)
         self._measure(finding.evidence)
         self._show(case, champion, finding, now)
         if case.held and not finding.guardrail:
@@ -116,6 +117,8 @@ class JudgeStep:
         evidence = finding.evidence | {"champion": champion, "challenger": challenger}
         if finding.guardrail:
             evidence[GUARDRAIL] = True
+        if finding.action is Action.STEP:
+            evidence[SHARE] = stage.next
         return self._once(str(case.request_id), challenger, replace(finding, evidence=evidence), now)
 
     def _look_at_champion(self, case: Case, aliases: Aliases, now: datetime) -> list[CanaryVerdict]:
@@ -132,7 +135,7 @@ class JudgeStep:
                 self._memory.trial(str(previous), champion, since, labelled_since=since), self._policy, looks=looks
             ),
         )
-        evidence = finding.evidence | {"champion": champion, "previous": previous}
+        evidence = finding.evidence | {"champion": champion, "previous": previous, SERVING: case.serving_entry}
         return self._once(self._request_of(champion, case), champion, replace(finding, evidence=evidence), now)
 
     def _wanted(self, case: Case, aliases: Aliases, now: datetime) -> list[CanaryVerdict]:
@@ -154,13 +157,10 @@ class JudgeStep:
         request_id = self._request_of(champion, case) if watched else str(case.request_id)
         _, _, seen = self._looks.get(f"watch {champion}" if watched else version, (None, 0, _UNSEEN))
         rival = {"previous": aliases.previous} if watched else {"challenger": version}
-        evidence = seen.evidence | {"champion": aliases.champion, REVISION: case.revision} | rival
+        evidence = seen.evidence | {"champion": aliases.champion, SERVING: case.serving_entry} | rival
         reason = f"{said(decision)}; evidence so far: {seen.reason}"
-        # a version may be rolled back, brought back by hand and rolled back again: the case moves on each time
-        parts = (request_id, action, version, str(case.revision)) if watched else (request_id, action, version)
-        verdict = CanaryVerdict(
-            derived_id(*parts), request_id, now, action, version, reason, evidence, actor_of(decision)
-        )
+        verdict_id = verdict_id_of(request_id, action, version, evidence)
+        verdict = CanaryVerdict(verdict_id, request_id, now, action, version, reason, evidence, actor_of(decision))
         return self._unless_given(verdict, now, _ASKED_AGAIN)
 
     def _request_of(self, champion: str, case: Case) -> str:
@@ -194,7 +194,7 @@ class JudgeStep:
     def _verdict(
         self, request_id: str, action: Action, version: str | None, finding: Finding, now: datetime
     ) -> CanaryVerdict:
-        verdict_id = derived_id(request_id, action, version or "")
+        verdict_id = verdict_id_of(request_id, action, version, finding.evidence)
         return CanaryVerdict(verdict_id, request_id, now, action, version, finding.reason, finding.evidence)
 
     def _show(self, case: Case, champion: str, finding: Finding, now: datetime) -> None:

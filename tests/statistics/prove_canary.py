@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 
-from tests.statistics.canary_proofs import Gain, Null, gains_of, null_of
+from tests.statistics.canary_proofs import BLOCKS, Gain, Null, gains_of, null_of
+from tests.statistics.canary_steps import Climbed, climbed_of
 from tests.statistics.canary_streams import Kind, error_for
 from tests.statistics.prove_healing import share
 
@@ -83,8 +84,32 @@ def gain_table(gains: Sequence[Gain]) -> str:
     return "\n".join(lines)
 
 
+def kinds_of_steps() -> list[Kind]:
+    """Return streams whose canaries climb 5, 25 and 100 % of traffic."""
+    apart = ((-GAINS[0], f"loss {GAINS[0]:.1%} lower"), (GAINS[0], f"loss {GAINS[0]:.1%} higher"))
+    changed = [replace(NULLS[0], name=name, challenger_error=error_for(NULLS[0], by)) for by, name in apart]
+    return [NULLS[0], NULLS[2], NULLS[4], *changed]
+
+
+def step_table(found: Sequence[Climbed]) -> str:
+    """Return what canaries by steps come to, beside those of one step on the same streams, as Markdown."""
+    head = "| by steps of 5, 25, 100 % | promoted | in one step | stopped | rows to a decision, median | in one step "
+    lines = [head + "| rows answered by the challenger |", f"|{'---|' * 7}"]
+    for one in found:
+        cells = (
+            one.name,
+            share(one.promoted, one.streams),
+            f"{one.promoted_at_once / one.streams:.1%}",
+            share(one.stopped, one.streams),
+            *("-" if rows is None else f"{rows:,.0f}" for rows in (one.rows, one.rows_at_once)),
+            f"{one.answered:.1%}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Simulate every kind of stream, print both tables, and write all figures as JSON."""
+    """Simulate every kind of stream, print the tables, and write all figures as JSON."""
     parser = argparse.ArgumentParser(description="Shows that a canary may be looked at all the time.")
     parser.add_argument("--json", type=Path, default=Path(".homeostat/canary.json"))
     parser.add_argument("--streams", type=int, default=1000)
@@ -93,6 +118,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20130301)
     chosen = parser.parse_args()
     started = monotonic()
+    climbed = [climbed_of(kind, chosen.streams, chosen.seed, BLOCKS) for kind in kinds_of_steps()]
+    sys.stderr.write(f"steps: {monotonic() - started:.0f} s\n")
     nulls, gains = [], []
     for kind in (*NULLS, LONG):
         peers = chosen.kayenta_streams if kind in KAYENTA else 0
@@ -105,9 +132,16 @@ def main() -> None:
         sys.stderr.write(f"{kind.name}: {monotonic() - started:.0f} s\n")
     minutes = (monotonic() - started) / 60
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    figures = {"minutes": round(minutes, 1), "nulls": [asdict(n) for n in nulls], "gains": [asdict(g) for g in gains]}
+    tables = {"nulls": nulls, "gains": gains, "steps": climbed}
+    figures = {"minutes": round(minutes, 1)} | {name: [asdict(row) for row in rows] for name, rows in tables.items()}
     chosen.json.write_text(json.dumps(figures, indent=1))
-    sys.stdout.write(f"{null_table(nulls)}\n\n{gain_table(gains)}\n\n{minutes:.0f} minutes; figures in {chosen.json}\n")
+    shown = (
+        null_table(nulls),
+        gain_table(gains),
+        step_table(climbed),
+        f"{minutes:.0f} minutes; figures in {chosen.json}",
+    )
+    sys.stdout.write("\n\n".join(shown) + "\n")
 
 
 def _shares(rates: Sequence[float]) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from homeostat.api import Limits, Served, build_app
+from homeostat.api import Gate, Limits, Served, build_app
+from homeostat.api.roles import ROLES, Caller
 from homeostat.errors import OverloadedError, TransientError
 from tests.homeostat.api.conftest import CONTRACT, LIMITS, Client, Clock, Door, event, label, make_app, told
 
@@ -180,7 +181,8 @@ def test_a_time_that_no_clock_should_show_is_refused(at_door: Client, now: objec
 
 
 def test_where_there_are_tokens_every_v1_route_needs_one(door: Door) -> None:
-    client = Client(make_app(door, limits=Limits(tokens=frozenset({"s3cret", "ümläut"}))))
+    tokens = tuple((token, Caller("some", ROLES["admin"])) for token in ("s3cret", "ümläut"))
+    client = Client(make_app(door, limits=Limits(gate=Gate(tokens))))
     for path in ("/v1/calls/status", "/v1/clock"):
         for header in (None, "Bearer other", "Bearer", "Basic s3cret", "Bearer s3cret2", "Bearer \xff"):
             headers = {} if header is None else {"authorization": header.encode("latin-1")}

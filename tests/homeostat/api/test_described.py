@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.api import Limits, Served, build_app
+from homeostat.api import Gate, Limits, Served, build_app
 from homeostat.api.problems import ProblemError
 from homeostat.api.requests import Reader
+from homeostat.api.roles import ANYBODY
 from homeostat.contract.load import load_contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.parsing import EventParser, LabelParser
@@ -142,7 +143,7 @@ def test_every_reference_leads_somewhere_and_every_problem_is_one() -> None:
                 expected = "application/problem+json" if status >= "400" else None
                 assert expected is None or list(answer["content"]) == [expected]
     assert set(DESCRIBED["paths"]) == {
-        *(f"/v1/calls/{name}" for name in ("events", "labels", "predict", "status")),
+        *(f"/v1/calls/{name}" for name in ("events", "labels", "predict", "status", "decisions")),
         *("/v1/clock", "/healthz", "/readyz", "/metrics"),
     }
     jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": schemas})
@@ -177,7 +178,7 @@ def test_a_token_is_described_where_one_is_needed() -> None:
         return [path for path, methods in paths.items() for operation in methods.values() if operation.get("security")]
 
     assert secured(LIMITS) == []
-    needing = secured(Limits(tokens=frozenset({"a"})))
+    needing = secured(Limits(gate=Gate((("a", ANYBODY),))))
     assert needing
     assert needing == [path for path in needing if path.startswith("/v1/")]
 

@@ -112,7 +112,9 @@ def test_on_the_real_front_nothing_that_was_accepted_is_lost(
 
 def test_whatever_the_description_allows_is_accepted() -> None:
     def look(case: Any, answer: Any) -> None:
-        assert answer.status_code in {200, 202} or case.operation.path == "/v1/clock", answer.text
+        # a time may be past, and an instance without tokens leaves decisions to those it knows
+        refusing = {"/v1/clock", "/v1/calls/decisions"}
+        assert answer.status_code in {200, 202} or case.operation.path in refusing, answer.text
 
     door = Door()
     fuzz(make_app(door, Clock(END)), GenerationMode.POSITIVE, (*AS_DESCRIBED, "positive_data_acceptance"), look)

@@ -52,6 +52,25 @@ def test_a_challenger_that_says_the_same_of_every_row_is_stopped_before_any_labe
     assert "100.0% of the rows nearly the same, about 0.275" in found.reason
 
 
+@pytest.mark.parametrize(("late", "stopped"), [(0.05, True), (0.005, False), (-0.05, False)])
+def test_a_challenger_by_which_more_rows_are_late_than_by_the_champion_is_stopped_before_any_label(
+    late: float, *, stopped: bool
+) -> None:
+    scores = np.random.default_rng(1).beta(1, 3, 4000)
+    seen = shift(scores, scores)
+    found = breach(Trial(shift=replace(seen, slower=late * seen.rows)), POLICY)
+    assert (found is not None) == stopped
+    assert not stopped or "5.0% more rows later than sla.latency_ms" in str(found)
+
+
+def test_one_pause_of_the_machine_is_no_proof_against_a_challenger() -> None:
+    scores = np.random.default_rng(1).beta(1, 3, 4000)
+    seen = shift(scores, scores)
+    one = np.zeros_like(seen.rows)
+    one[7] = seen.rows[7]  # 1.7 % of all rows
+    assert breach(Trial(shift=replace(seen, slower=one)), POLICY) is None
+
+
 def test_a_challenger_that_scores_far_higher_than_the_champion_is_stopped_before_any_label() -> None:
     rng = np.random.default_rng(2)
     assert "higher than the champion" in str(

@@ -57,6 +57,15 @@ def test_losses_labels_and_scores_of_both_models_are_kept_by_block() -> None:
     assert found.rival_score.sum() == pytest.approx(6 * 0.9)
 
 
+def test_rows_that_one_model_made_late_are_told_apart_by_whose_fault_it_was() -> None:
+    found = memory()
+    found.follow(replace(answer(i, BOTH), slow=("2",) if i < 3 else ("1", "2")) for i in range(7))
+    found.fold(outcome(i, BOTH) for i in range(7))
+    shift = found.trial("1", "2", START).shift
+    assert (shift.rows.sum(), shift.slower.sum()) == (6, 3)
+    assert found.trial("2", "1", START).shift.slower.sum() == -3
+
+
 def test_rows_of_one_entity_are_kept_together() -> None:
     rows = [replace(outcome(i, BOTH), entity_id="the same") for i in range(13)]
     assert (compared(memory(*rows)).rows.sum(axis=0) > 0).sum() == 1
