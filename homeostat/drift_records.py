@@ -20,13 +20,24 @@ class DriftScore:
     name: str
     psi: float
     psi_limit: float  # the value calm windows stay under, for these row counts
-    ks: float | None  # None for a categorical column
+    ks: float | None  # of the lengths where a column has many texts; None for other categories
     ks_limit: float | None
     p_value: float
     drifted: bool
     distances: dict[str, float] = field(default_factory=dict)  # other measures of the same counts, by name
     share: float | None = None  # of the champion's attribution; None where it isn't known
     damage: float | None = None  # loss a row that the move may cost, in the unit of the contract's objective
+
+
+@dataclass(frozen=True, slots=True)
+class DomainScore:
+    """How well a classifier tells the window's rows from the reference's, whatever way they differ in."""
+
+    auc: float  # of rows it did not see
+    auc_limit: float  # the value calm windows stay under
+    p_value: float
+    drifted: bool
+    carried: dict[str, float] = field(default_factory=dict)  # share of what it learnt, by feature, the largest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +110,4 @@ class DriftReport:
     reasons: tuple[str, ...] = ()
     estimate: LossEstimate | None = None
     incidents: tuple[DataIncident, ...] = ()  # of the window and of the rows whose labels may still come
+    domain: DomainScore | None = None

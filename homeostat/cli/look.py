@@ -1,22 +1,20 @@
-"""``homeostat status``, ``drift`` and ``log``: what is, what moved, what was decided."""
+"""``homeostat status`` and ``log``: what is, what was decided."""
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from homeostat.cli.shared import Home, Json, Product, existing, fail, out, print_json
-from homeostat.contract.durations import spoken
+from homeostat.cli.shared import TIMES, Home, Json, Product, existing, out, print_json
 
 if TYPE_CHECKING:
     from homeostat.ports import Ledger
 
 REFRESH_S = 1.0
-_TIMES = [
-    f"%Y-%m-%d{clock}" for clock in ("", "T%H:%M", " %H:%M", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%S%z", " %H:%M:%S%z")
-]
 
 
 def status(
@@ -42,59 +40,33 @@ def status(
     out.print(page(found))
 
 
-def drift(
-    home: Home = None,
-    product: Product = None,
-    report: Annotated[str | None, typer.Option("--report", help="One report by its id, or how the id begins.")] = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="How many reports, newest first.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Show drift reports: each column against its limit, the worst first."""
-    folder = existing(home, product)
-    from homeostat.inspection import onlooker_of
-    from homeostat.inspection.drift import limits_line, told_limits, told_report
-
-    onlooker = onlooker_of(folder)
-    one = onlooker.report(report) if report else None
-    if report and one is None:
-        fail(f"{folder}: no drift report {report!r} is kept; `homeostat drift --last 20` lists the newest ones")
-    found = [one] if one else list(reversed(onlooker.reports(last)))
-    if not found and not as_json:
-        out.print(
-            f"{folder}: no drift report yet; a look is taken every {spoken(onlooker.contract.drift.every)}",
-            markup=False,
-        )
-    for each in found:
-        if as_json:
-            print_json({**told_report(each), "limits": told_limits(onlooker.contract)})
-        else:
-            _show_report(told_report(each))
-    if not as_json:
-        out.print(limits_line(told_limits(onlooker.contract)), markup=False, highlight=False, soft_wrap=True)
-    if len(found) == 1 and found[0].status == "unknown" and not (report or as_json):
-        telling = onlooker.last_telling()
-        if telling is not None:
-            out.print("the last report of a window with enough rows:")
-            _show_report(told_report(telling))
-
-
 def log(
     home: Home = None,
     product: Product = None,
     verify: Annotated[bool, typer.Option("--verify", help="Recompute the hash chain.")] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            exists=True,
+            dir_okay=False,
+            help="Verify what --json wrote; with --home, also that the ledger there still begins with it.",
+        ),
+    ] = None,
     at: Annotated[
         datetime | None,
-        typer.Option("--at", formats=_TIMES, metavar="TIME", help="Who served which share then; UTC without a zone."),
+        typer.Option("--at", formats=TIMES, metavar="TIME", help="Who served which share then; UTC without a zone."),
     ] = None,
+    *,
     as_json: Json = False,
 ) -> None:
     """Show every decision with its reason, who served at a moment, or verify that none was edited."""
-    folder = existing(home, product)
+    from homeostat.healing.chain import as_line
     from homeostat.inspection import ledger_of
 
-    ledger = ledger_of(folder)
-    if verify:
-        count = ledger.verify()
+    ledger = ledger_of(existing(home, product)) if home or export is None else None
+    if verify or export is not None or ledger is None:
+        count = _verified(ledger, export)
         if as_json:
             print_json({"entries": count, "ok": True})
         else:
@@ -105,14 +77,22 @@ def log(
         return
     for entry in ledger.entries():
         if as_json:
-            print_json(
-                {"seq": entry.seq, "at": entry.at.isoformat(), "kind": entry.kind, "actor": entry.actor,
-                 "payload": dict(entry.payload), "hash": entry.hash}
-            )  # fmt: skip
+            sys.stdout.write(f"{as_line(entry)}\n")
         else:
             reason = entry.payload.get("reason", "")
             line = f"{entry.seq:>4}  {entry.at:%Y-%m-%d %H:%M}  {entry.kind:<16} {entry.actor}: {reason}"
             out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _verified(ledger: "Ledger | None", export: Path | None) -> int:
+    """Return how many entries were verified: of the export where there is one, else of the ledger."""
+    from homeostat.healing.chain import in_lines, verify_export
+
+    count = ledger.verify() if ledger else 0
+    if export is None:
+        return count
+    with export.open(encoding="utf-8") as lines:
+        return verify_export(in_lines(lines), ledger.entries() if ledger else None)
 
 
 def _show_serving(ledger: "Ledger", time: datetime, *, as_json: bool) -> None:
@@ -183,21 +163,3 @@ def _patiently(look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
             return look()
         except TransientError as error:
             time.sleep(error.retry_after_s)
-
-
-def _show_report(told: dict[str, Any]) -> None:
-    from homeostat.inspection.drift import label_lines
-    from homeostat.inspection.page import scores_table, when
-
-    out.print(
-        f"report {told['report_id']}  {when(told['at'])}  {told['status']}  version {told['version'] or 'none'}  "
-        f"{told['rows']:,} rows from {when(told['window_start'])} to {when(told['window_end'])}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
-    for reason in told["reasons"]:
-        out.print(f"  {reason}", markup=False, highlight=False, soft_wrap=True)
-    whole = [score for score in (told["prediction"], told["embedding"]) if score]
-    if told["features"] or whole:
-        out.print(scores_table([*told["features"], *whole]))
-    for line in label_lines(told):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from homeostat.cli import contracts, demo, doctor, example, init, look, operate, replay, up
+from homeostat.cli import contracts, demo, doctor, drift, example, init, look, operate, rehearse, replay, up
 from homeostat.cli.shared import BROKEN, FAILED, err
 from homeostat.errors import HomeostatError, LedgerError
 
@@ -15,12 +15,13 @@ for command in (
     init.init,
     contracts.check,
     look.status,
-    look.drift,
+    drift.drift,
     look.log,
     doctor.doctor,
     up.up,
     replay.backfill,
     replay.replay,
+    rehearse.rehearse,
 ):
     app.command()(command)
 for decision in (operate.approve, operate.reject, operate.hold, operate.rollback, operate.retrain):

@@ -7,8 +7,9 @@ healer sees it, carries it out and answers.
 import getpass
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,69 +22,122 @@ if TYPE_CHECKING:
 ANSWER_WAIT_S = 15.0  # the healer looks for decisions every few seconds
 _POLL_S = 0.2
 _MOST_CHARACTERS = 1_000
+_LATER = "no answer yet: `homeostat log` there shows it when it is carried out"
 
 Reason = Annotated[str | None, typer.Option(help="Why; it goes into the ledger.")]
+Url = Annotated[str | None, typer.Option(help="Address of an instance elsewhere; by the token HOMEOSTAT_TOKEN.")]
 By = Annotated[str | None, typer.Option(help="Who decides.", show_default="the login name")]
 
 
 def approve(
-    home: Home = None, product: Product = None, reason: Reason = None, by: By = None, as_json: Json = False
+    home: Home = None,
+    product: Product = None,
+    reason: Reason = None,
+    by: By = None,
+    *,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """Promote the challenger now, whatever its evidence so far."""
-    _decide("approve", existing(home, product), reason, by, as_json=as_json)
+    _decide(_Wish("approve", reason, by), home, product, url, as_json=as_json)
 
 
 def reject(
-    home: Home = None, product: Product = None, reason: Reason = None, by: By = None, as_json: Json = False
+    home: Home = None,
+    product: Product = None,
+    reason: Reason = None,
+    by: By = None,
+    *,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """Take the challenger away; the champion goes on serving."""
-    _decide("reject", existing(home, product), reason, by, as_json=as_json)
+    _decide(_Wish("reject", reason, by), home, product, url, as_json=as_json)
 
 
 def hold(
-    home: Home = None, product: Product = None, reason: Reason = None, by: By = None, as_json: Json = False
+    home: Home = None,
+    product: Product = None,
+    reason: Reason = None,
+    by: By = None,
+    *,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """Keep the challenger in its canary until it is approved or rejected."""
-    _decide("hold", existing(home, product), reason, by, as_json=as_json)
+    _decide(_Wish("hold", reason, by), home, product, url, as_json=as_json)
 
 
 def rollback(
-    home: Home = None, product: Product = None, reason: Reason = None, by: By = None, as_json: Json = False
+    home: Home = None,
+    product: Product = None,
+    reason: Reason = None,
+    by: By = None,
+    *,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """Give the traffic back to the version that the champion replaced; an open case ends."""
-    _decide("rollback", existing(home, product), reason, by, as_json=as_json)
+    _decide(_Wish("rollback", reason, by), home, product, url, as_json=as_json)
 
 
 def retrain(
-    home: Home = None, product: Product = None, reason: Reason = None, by: By = None, as_json: Json = False
+    home: Home = None,
+    product: Product = None,
+    reason: Reason = None,
+    by: By = None,
+    *,
+    url: Url = None,
+    as_json: Json = False,
 ) -> None:
     """Look for a better model now, without waiting for drift or the end of a cooldown."""
-    _decide("retrain", existing(home, product), reason, by, as_json=as_json)
+    _decide(_Wish("retrain", reason, by), home, product, url, as_json=as_json)
 
 
-def _decide(wish: str, folder: Path, reason: str | None, by: str | None, *, as_json: bool) -> None:
-    """Set the tag, wait for the answer while an instance runs, and say what became of it."""
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is decided, why, and by whom."""
+
+    word: str
+    reason: str | None
+    by: str | None
+
+
+def _decide(wish: _Wish, home: Path | None, product: str | None, url: str | None, *, as_json: bool) -> None:
+    """Hand a decision in, wait for the answer while an instance runs, and say what became of it."""
+    if wish.reason is not None and len(wish.reason) > _MOST_CHARACTERS:
+        fail(f"--reason: {len(wish.reason)} characters, expected at most {_MOST_CHARACTERS}")
+    if url is None:
+        told, later = _decided_here(wish, existing(home, product))
+    else:
+        if product is None or wish.by is not None:
+            fail("--url: expected with --product, and without --by: HOMEOSTAT_TOKEN says who decides")
+        from homeostat.cli.remote import decide
+
+        told, later = {"product": product, **decide(url, product, wish.word, wish.reason)}, _LATER
+    answer = told["answer"]
+    state = "open" if answer is None else str(answer).partition(":")[0]
+    if as_json:
+        print_json({**told, "reason": wish.reason, "state": state})
+    else:
+        screen = err if state == "refused" else out
+        on = f"version {told['version']}" if told["version"] else "the model"
+        text = answer or f"asked: {wish.word} on {on} of {told['product']}; {later}"
+        screen.print(text, markup=False, highlight=False, soft_wrap=True)
+    if state == "refused":
+        raise typer.Exit(FAILED)
+
+
+def _decided_here(wish: _Wish, folder: Path) -> tuple[dict[str, Any], str]:
+    """Set the tag in the registry of an instance on this machine; return what came of it, and when something will."""
     from homeostat.contract.load import load_contract
     from homeostat.healing.operator import REFUSED
 
-    if reason is not None and len(reason) > _MOST_CHARACTERS:
-        fail(f"--reason: {len(reason)} characters, expected at most {_MOST_CHARACTERS}")
     contract = load_contract(folder / "contract.yaml")
-    decision, impossible = _draft(wish, folder, contract, reason=reason, by=by or _login())
+    decision, impossible = _draft(wish.word, folder, contract, reason=wish.reason, by=wish.by or _login())
     answer = f"{REFUSED}{impossible}" if impossible else _asked(decision, folder, contract)
-    state = "open" if answer is None else answer.partition(":")[0]
-    if as_json:
-        print_json({
-            "product": contract.product, "decision": wish, "version": decision.version, "by": decision.by,
-            "reason": reason, "state": state, "answer": answer,
-        })  # fmt: skip
-    else:
-        screen = err if state == "refused" else out
-        on = f"version {decision.version}" if decision.version else "the model"
-        told = answer or f"asked: {wish} on {on} of {contract.product}; {_not_yet(folder)}"
-        screen.print(told, markup=False, highlight=False, soft_wrap=True)
-    if state == "refused":
-        raise typer.Exit(FAILED)
+    told = {"decision": wish.word, "version": decision.version, "by": decision.by, "answer": answer}
+    return {"product": contract.product, **told}, "" if answer else _not_yet(folder)
 
 
 def _draft(

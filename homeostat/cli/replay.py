@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from homeostat.replay.sending import Sent
 
 EXAMPLE: Final = "flights"
-_EXAMPLE_CONTRACT = Path(__file__).parents[1] / "examples" / EXAMPLE / "contract.yaml"
+EXAMPLE_CONTRACT = Path(__file__).parents[1] / "examples" / EXAMPLE / "contract.yaml"
 _WORTH_TELLING_S: Final = 2.0  # of work on one batch
 _SPEED: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)x?")
 _NO_LIMIT: Final = "max"
@@ -69,7 +69,7 @@ def backfill(  # noqa: PLR0913 - one parameter an option
         found = load_contract(next(iter(read_contracts([file], folder).values())))
         if not as_json:
             _say(f"reading {source}; Feast and MLflow take some seconds to load ...")
-        loaded = _load(source, found, reading)
+        loaded = load_recorded(source, found, reading)
         done = _backfilled(found, file, folder, loaded, _limit(until, reading.times, clock), seed=seed, quiet=as_json)
     if as_json:
         print_json(told_backfill(loaded, done))
@@ -125,7 +125,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
         to_maturity=to_maturity,
     )
     address = url or _address(home, found.product)
-    loaded = _load(source, found, Reading(positive, times))
+    loaded = load_recorded(source, found, Reading(positive, times))
     sent, sender = _sent(found, loaded, address, options, quiet=as_json)
     if as_json:
         print_json(told_replay(loaded, sent, sender))
@@ -133,7 +133,7 @@ def replay(  # noqa: PLR0913 - one parameter an option
         show_replay(loaded, sent)
 
 
-def _load(source: str, contract: Contract, reading: "Reading") -> "Loaded":
+def load_recorded(source: str, contract: Contract, reading: "Reading") -> "Loaded":
     """Return the stream behind a file, or the example's."""
     from homeostat.replay.files import Loaded, load_file
 
@@ -148,7 +148,7 @@ def _load(source: str, contract: Contract, reading: "Reading") -> "Loaded":
 def _contract_for(source: str, folder: Path, product: str | None) -> Path:
     """Return the contract file when none was named: the example's own, or the one that the folder has."""
     if source == EXAMPLE and not Path(source).exists():
-        return _EXAMPLE_CONTRACT
+        return EXAMPLE_CONTRACT
     if not folder.exists():
         fail(f"{folder} holds no product yet: name a contract with --contract FILE (`homeostat init` drafts one)")
     return _stored(folder, product)

@@ -15,6 +15,11 @@ from homeostat.settings import Settings
 
 FAILED, REFUSED, BROKEN = 1, 3, 4
 
+TIMES = [
+    f"%Y-%m-%d{clock}" for clock in ("", "T%H:%M", " %H:%M", "T%H:%M:%S", " %H:%M:%S", "T%H:%M:%S%z", " %H:%M:%S%z")
+]
+"""How a moment may be written; UTC without a zone."""
+
 out = Console()
 err = Console(stderr=True)
 

@@ -26,7 +26,7 @@ class Counter:
 
 
 class WindowCounts:
-    """How many rows fell into each bin of each column, and the sum of their embeddings."""
+    """How many rows fell into each bin of each column, what texts show, and the sum of the rows' embeddings."""
 
     def __init__(self, counter: Counter) -> None:
         """Start with no rows."""
@@ -34,6 +34,7 @@ class WindowCounts:
         self.rows = 0
         self.bins = np.zeros(int(counter.starts[-1]))
         self.embedding = np.zeros(WIDTH)
+        self.texts = {j: np.zeros(len(text.counts)) for j, text in counter.profile.texts.items()}
 
     def add(self, values: Sequence[tuple[Scalar, ...]], scores: Sequence[float]) -> None:
         """Count rows given as tuples in feature order, each with its score."""
@@ -47,6 +48,9 @@ class WindowCounts:
             codes = self.counter.coder.codes([*(column[part] for column in columns), scores[part]])
             mapped = self.counter.embedder.features(codes[:, :-1], self.counter.profile.embedding.bandwidth)
             self.embedding += mapped.sum(axis=0, dtype=np.float64)
+            for j, text in self.counter.profile.texts.items():
+                tail = codes[:, j] == self.counter.profile.columns[j].missing - 1
+                self.texts[j] += text.counted(columns[j][part], tail)
             flat = (codes + self.counter.starts[:-1]).ravel(order="K")
             self.bins += np.bincount(flat, minlength=self.bins.size)
             self.rows += len(codes)
@@ -56,6 +60,8 @@ class WindowCounts:
         self.rows += other.rows
         self.bins += other.bins
         self.embedding += other.embedding
+        for j, sums in other.texts.items():
+            self.texts[j] += sums
 
     def column(self, j: int) -> np.ndarray:
         """Return the counts of column ``j``, shape (n_bins,); the score is the last column."""

@@ -1,7 +1,7 @@
 """The profile of a champion: what its training rows looked like, to hold live windows against."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import msgspec
@@ -10,8 +10,10 @@ import polars as pl
 
 from homeostat.drift.bins import Bins, Cells, Coder, category_bins, number_bins
 from homeostat.drift.design import INDEPENDENT, Design
+from homeostat.drift.domain import DomainReference
 from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_reference
 from homeostat.drift.norms import PIECE_ROWS, SCALES, CellCoder, Norm, norms
+from homeostat.drift.texts import TextReference, text_designs, text_reference
 from homeostat.drift.training_windows import column_designs, cut, embedding_design
 from homeostat.errors import ModelError, NotEnoughDataError
 from homeostat.records import Attribution
@@ -42,6 +44,8 @@ class Profile:
     # what faults are named by, in pieces of each of SCALES: norms of the features, then of the event time
     norms: tuple[tuple[Norm, ...], ...] = ()
     attribution: tuple[Attribution, ...] = ()  # what each feature is to the champion
+    texts: dict[int, TextReference] = field(default_factory=dict)  # by place, of the columns of many texts
+    domain: DomainReference | None = None  # where the contract asks for the classifier
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -63,6 +67,20 @@ class Profile:
             return msgspec.json.decode(data, type=Profile)
         except msgspec.DecodeError as error:
             raise ModelError(f"{FILE} can't be read: {error}") from error
+
+
+def stored_profile(files: Mapping[str, bytes], features: Sequence[str]) -> Profile:
+    """Return the profile among a model package's files.
+
+    Raises:
+        ModelError: There is none, or it is of other features than these.
+    """
+    if FILE not in files:
+        raise ModelError(f"its package has no {FILE}")
+    profile = Profile.from_bytes(files[FILE])
+    if profile.features != tuple(features):
+        raise ModelError(f"{FILE} has other features than the contract")
+    return profile
 
 
 def build_profile(
@@ -107,19 +125,38 @@ def build_profile(
     sample = sample[mass[sample] > 0]
     embedder = Embedder(columns[:-1], counts[:-1], seed)
     reference = embedding_reference(embedder, codes[sample, :-1], mass[sample], seed)
-    windows = cut(frame["event_time"], mass, window) if window is not None else None
-    designs = [column_designs(windows, column, codes[:, j]) for j, column in enumerate(columns)] if windows else []
-    return Profile(
+    texts = _texts(columns, cells, codes, share)
+    profile = Profile(
         columns=columns,
         counts=tuple(tuple(count.tolist()) for count in counts),
         rows=rows,
         embedding=reference,
         expected_loss=float(expected_loss),
+        norms=_norms(columns[:-1], counts[:-1], cells, frame, window),
+        texts=texts,
+    )
+    windows = cut(frame["event_time"], mass, window) if window is not None else None
+    if windows is None:
+        return profile
+    designs = [
+        text_designs(windows, texts[j], column, cells[j], codes[:, j])
+        if j in texts
+        else column_designs(windows, column, codes[:, j])
+        for j, column in enumerate(columns)
+    ]
+    return replace(
+        profile,
         index_designs=tuple(index for index, _ in designs),
         gap_designs=tuple(gap for _, gap in designs),
-        embedding_design=embedding_design(windows, embedder, codes[:, :-1], reference) if windows else INDEPENDENT,
-        norms=_norms(columns[:-1], counts[:-1], cells, frame, window),
+        embedding_design=embedding_design(windows, embedder, codes[:, :-1], reference),
     )
+
+
+def _texts(
+    columns: Sequence[Bins], cells: Sequence[Cells], codes: np.ndarray, weights: np.ndarray
+) -> dict[int, TextReference]:
+    found = {j: text_reference(columns[j], each, codes[:, j], weights) for j, each in enumerate(cells)}
+    return {j: text for j, text in found.items() if text is not None}
 
 
 def _norms(

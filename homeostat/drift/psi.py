@@ -83,11 +83,11 @@ def join_thin_bins(reference: np.ndarray, live: np.ndarray) -> tuple[np.ndarray,
     both = reference + live
     expected = both * min(float(reference.sum()), float(live.sum())) / max(float(both.sum()), 1.0)
     starts, rows, seen = [0], 0.0, 0.0
-    for i in range(both.size):
+    for i, (due, came) in enumerate(zip(expected.tolist(), live.tolist(), strict=True)):
         if rows >= _MIN_EXPECTED or seen >= _MIN_SEEN:
             starts.append(i)
             rows = seen = 0.0
-        rows, seen = rows + float(expected[i]), seen + float(live[i])
+        rows, seen = rows + due, seen + came
     if len(starts) > 1 and rows < _MIN_EXPECTED and seen < _MIN_SEEN:
         starts.pop()  # the last group is thin: it joins the one before it
     return np.add.reduceat(reference, starts), np.add.reduceat(live, starts)

@@ -1,6 +1,6 @@
 """One look at a window: every test, the level that holds for all of them, and a conclusion in plain words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isclose
 
@@ -13,17 +13,19 @@ from homeostat.drift.damage import moved_share, priced, without_harmless
 from homeostat.drift.design import INDEPENDENT
 from homeostat.drift.discovery import level_in_force
 from homeostat.drift.distances import distances
+from homeostat.drift.domain import DomainTest
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
 from homeostat.drift.ks import KsTest, ks_test
 from homeostat.drift.performance import LossBlock, LossTest, announced_loss, loss_test
 from homeostat.drift.profile import Profile
 from homeostat.drift.psi import PsiTest, psi_test
-from homeostat.records import DriftScore, DriftStatus, LossEstimate, Performance
+from homeostat.records import DomainScore, DriftScore, DriftStatus, LossEstimate, Performance
 
 EMBEDDING = "embedding"
 """The name of the score over the whole feature vector."""
 
 _WORST = 3  # features named in the reasons
+_MOST = 0.5  # of what a classifier learnt
 _LABELLED_SHARE = 0.5  # of the false discovery rate: with a hundred features, labels must not be one voice in a hundred
 
 
@@ -39,6 +41,7 @@ class Judgement:
     performance: Performance | None = None
     reasons: tuple[str, ...] = ()
     estimate: LossEstimate | None = None
+    domain: DomainScore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,11 @@ class _ColumnTest:
 
 
 def judge_window(
-    counts: WindowCounts, blocks: Sequence[LossBlock], policy: DriftPolicy, metric: str = "log_loss"
+    counts: WindowCounts,
+    blocks: Sequence[LossBlock],
+    policy: DriftPolicy,
+    metric: str = "log_loss",
+    domain: DomainTest | None = None,
 ) -> Judgement:
     """Return what the window says about the profile it was counted on.
 
@@ -90,6 +97,7 @@ def judge_window(
         blocks: Sums of the mature rows, one block per stretch of time.
         policy: Floors, rates, and the least number of rows.
         metric: Of the contract's objective, for the loss that the scores announce.
+        domain: How well the window's rows are told from the reference's, where that was asked for.
     """
     if counts.rows < policy.min_rows:
         return unknown(f"{counts.rows:,} rows in the window, {policy.min_rows:,} needed", counts.rows)
@@ -98,15 +106,17 @@ def judge_window(
     whole = embedding_test(profile.embedding, counts.embedding, counts.rows, profile.embedding_design)
     loss = loss_test(blocks)
     loss = loss if loss is not None and loss.rows >= policy.min_rows else None
-    unlabelled = [column.p_value for column in columns] + ([whole.p_value] if whole else [])
+    unlabelled = [test.p_value for test in (*columns, whole, domain) if test is not None]
     labelled = _label_p_value(loss, policy) if loss else None
     level, label_level = _levels(unlabelled, labelled, policy.false_discovery_rate)
     *features, prediction = [column.score(level, policy) for column in columns]
     features = _priced(features, profile, counts)
     embedding = _embedding_score(whole, level, policy) if whole else None
     performance = _performance(loss, profile.expected_loss, label_level, policy) if loss else None
+    told_apart = _domain_score(domain, level, policy) if domain else None
     harms = _harms(loss, label_level, policy) if loss else ()
-    reasons = (*harms, *_reasons([*without_harmless(features, embedding, policy.harmless_share), prediction], policy))
+    loud = [*without_harmless(features, embedding, policy.harmless_share), prediction]
+    reasons = (*harms, *_reasons(loud, policy), *_reasons_apart(told_apart, features, policy))
     return Judgement(
         rows=counts.rows,
         status=DriftStatus.DRIFTED if reasons else DriftStatus.HEALTHY,
@@ -116,6 +126,7 @@ def judge_window(
         performance=performance,
         reasons=reasons or (f"nothing beyond chance and the floors in {counts.rows:,} rows",),
         estimate=_estimate(profile, counts, metric),
+        domain=told_apart,
     )
 
 
@@ -137,9 +148,14 @@ def _column_test(profile: Profile, counts: WindowCounts, j: int) -> _ColumnTest:
     index = profile.index_designs[j] if profile.index_designs else INDEPENDENT
     psi = psi_test(coarse(column, reference), coarse(column, live), index)
     told = distances(column, reference, live)
+    gap = profile.gap_designs[j] if profile.gap_designs else INDEPENDENT
+    if text := profile.texts.get(j):
+        before, now = np.asarray(text.counts), counts.texts[j]
+        psi = psi_test(text.refined(reference, before), text.refined(live, now), index)
+        lengths = ks_test(text.lengths_of(before), text.lengths_of(now), gap)
+        return _ColumnTest(column.name, psi, lengths, tests=2, distances=told)
     if column.categorical:
         return _ColumnTest(column.name, psi, None, distances=told)
-    gap = profile.gap_designs[j] if profile.gap_designs else INDEPENDENT
     return _ColumnTest(column.name, psi, ks_test(reference[:-1], live[:-1], gap), tests=2, distances=told)
 
 
@@ -156,6 +172,12 @@ def _embedding_score(test: EmbeddingTest, level: float, policy: DriftPolicy) -> 
     # the same floor as a column's: both are in units of the symmetric divergence for small shifts
     drifted = test.distance > limit and test.effect >= policy.min_psi
     return DriftScore(EMBEDDING, test.distance, limit, None, None, test.p_value, drifted)
+
+
+def _domain_score(test: DomainTest, level: float, policy: DriftPolicy) -> DomainScore:
+    limit = test.limit(level)
+    drifted = test.auc > limit and test.effect >= policy.min_psi
+    return DomainScore(test.auc, limit, test.p_value, drifted, test.carried)
 
 
 def _performance(test: LossTest, promised: float, level: float, policy: DriftPolicy) -> Performance:
@@ -212,6 +234,19 @@ def _reasons(scores: Sequence[DriftScore | None], policy: DriftPolicy) -> tuple[
     if len(drifted) > _WORST:
         reasons.append(f"and {len(drifted) - _WORST} more")
     return tuple(reasons)
+
+
+def _reasons_apart(score: DomainScore | None, features: Sequence[DriftScore], policy: DriftPolicy) -> Iterator[str]:
+    """Give what the classifier found, unless features that are next to nothing to the champion carry most of it."""
+    if score is None or not score.drifted:
+        return
+    harmless = {one.name for one in features if one.share is not None and one.share < policy.harmless_share}
+    if sum(share for name, share in score.carried.items() if name in harmless) <= _MOST:
+        carried = ", ".join(f"{name} {share:.0%}" for name, share in [*score.carried.items()][:_WORST])
+        yield (
+            f"a classifier tells the rows from the reference's: AUC {score.auc:.3f}, calm windows stay under "
+            f"{score.auc_limit:.3f}; by {carried}"
+        )
 
 
 def _worst_first(score: DriftScore) -> tuple[bool, float, float, str]:

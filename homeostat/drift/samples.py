@@ -52,3 +52,18 @@ class Sample:
         order = np.argsort(keys, kind="stable")[:KEPT]
         self._keys, self.rows = keys[order], rows[order]
         self.seen += seen
+
+
+def thinned(samples: Sequence[Sample], most: int) -> np.ndarray:
+    """Return rows of all samples, of each in proportion to the rows it has seen, shape (n_rows, n_columns + 1).
+
+    A stretch that has more than its share of the window's rows is held to what its sample keeps.
+
+    Args:
+        samples: At least one.
+        most: Rows wanted at most.
+    """
+    seen = np.cumsum([sample.seen for sample in samples])
+    ends = np.rint(seen * min(1.0, most / max(int(seen[-1]), 1))).astype(np.int64)
+    parts = zip(samples, np.diff(ends, prepend=0).tolist(), strict=True)
+    return np.concatenate([sample.rows[:wanted] for sample, wanted in parts])

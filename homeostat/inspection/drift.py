@@ -30,6 +30,7 @@ def told_report(report: DriftReport) -> dict[str, Any]:
         "features": [told_score(score) for score in worst_first(report)],
         "prediction": told_score(report.prediction) if report.prediction else None,
         "embedding": told_score(report.embedding) if report.embedding else None,
+        "domain": asdict(report.domain) if report.domain else None,
         "performance": asdict(report.performance) if report.performance else None,
         "estimate": asdict(report.estimate) if report.estimate else None,
         "incidents": [told_incident(incident) for incident in report.incidents],
@@ -66,6 +67,11 @@ def limits_line(told: dict[str, Any]) -> str:
 def label_lines(told: dict[str, Any]) -> list[str]:
     """Return in words what is broken, what the scores announce of a window, and what labels say of it."""
     lines = [f"data incident: {incident}" for incident in told["incidents"]]
+    if domain := told["domain"]:
+        lines.append(
+            f"classifier: AUC {domain['auc']:.3f} of telling the window's rows from the reference's, calm windows "
+            f"stay under {domain['auc_limit']:.3f}"
+        )
     if estimate := told["estimate"]:
         lines.append(
             f"loss without labels: {estimate['loss']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f}) announced "

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from homeostat.canary.routing import share_of
 from homeostat.contract.model import Contract
 from homeostat.flow import FLOW, dead_letters, topic_name
 from homeostat.inspection.drift import told_report
@@ -84,7 +85,7 @@ class Onlooker:
             "champion": aliases.champion,
             "champion_since": _iso(self._serving_since(aliases.champion)),
             "challenger": aliases.challenger,
-            "canary_share": self.contract.canary.share if aliases.challenger else 0.0,
+            "canary_share": share_of(aliases, self.contract.canary) if aliases.challenger else 0.0,
             "previous": aliases.previous,
             "case": {
                 "state": case.state.value,

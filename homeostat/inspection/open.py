@@ -4,13 +4,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from homeostat.bootstrap import LazyStack, Ports, sight_of
 from homeostat.bootstrap import ledger_of as product_ledger
-from homeostat.bootstrap import sight_of
 from homeostat.contract.load import load_contract
+from homeostat.contract.model import Contract
 from homeostat.inspection.instance import base_url, heartbeats, metrics_page, stream_time
 from homeostat.inspection.numbers import UNKNOWN, numbers_in
 from homeostat.inspection.onlooker import Onlooker
 from homeostat.ports import Ledger
+from homeostat.settings import Settings
 
 
 def ledger_of(home: Path) -> Ledger:
@@ -22,6 +24,12 @@ def onlooker_of(home: Path) -> Onlooker:
     """Return an onlooker on the product that lives below ``home``."""
     contract = load_contract(home / "contract.yaml")
     return Onlooker(contract, sight_of(contract, home))
+
+
+def ports_of(home: Path) -> tuple[Contract, Ports]:
+    """Return the contract and all ports of the product below ``home``; those used first take seconds to open."""
+    contract = load_contract(home / "contract.yaml")
+    return contract, LazyStack(contract, home, Settings())
 
 
 def status_of(home: Path, onlooker: Onlooker | None = None) -> dict[str, Any]:

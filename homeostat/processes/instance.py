@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ CLOCK = "clock.json"
 CONTRACT = "contract.yaml"
 _FILE = "instance.json"
 _LOCK_POLL_S = 0.05
+
+_log = logging.getLogger("homeostat.instance")
 
 
 def run_folder(home: Path) -> Path:
@@ -97,10 +100,11 @@ class Heartbeat:
     def __init__(self, home: Path, process: str, pid: int) -> None:
         """Take whose it is."""
         self._path = run_folder(home) / f"{process}.json"
+        self._path.parent.mkdir(parents=True, exist_ok=True)  # on servers alone nothing else has made it
         self._pid = pid
 
     def beat(self, at: datetime, passed: datetime | None, **more: object) -> None:
-        """Say that the process is alive.
+        """Say that the process is alive; on a disk without room nothing is said, and the work goes on.
 
         Args:
             at: The machine's time.
@@ -108,7 +112,10 @@ class Heartbeat:
             more: What else it has to say, as JSON.
         """
         said = {"pid": self._pid, "at": at.isoformat(), "passed": passed.isoformat() if passed else None, **more}
-        write_json(self._path, said)
+        try:
+            write_json(self._path, said)
+        except OSError as error:
+            _log.warning("no sign of life can be given: %s", error)
 
 
 @contextmanager

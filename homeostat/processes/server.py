@@ -15,8 +15,8 @@ from typing import Any
 
 import uvicorn
 
-from homeostat.api import Limits, Measured, Served, build_app
-from homeostat.bootstrap import instance_clock, process_telemetry, sight_of
+from homeostat.api import Limits, Measured, Served, build_app, gate_of
+from homeostat.bootstrap import instance_clock, mlflow_page, oidc_tokens, process_telemetry, sight_of
 from homeostat.inspection import Onlooker
 from homeostat.inspection.instance import heartbeats
 from homeostat.inspection.numbers import numbers_in
@@ -26,6 +26,7 @@ from homeostat.processes.instance import CLOCK, Heartbeat, Instance
 from homeostat.processes.life import Life, life
 from homeostat.processes.stores import Product, open_products
 from homeostat.serving import Front, build_front
+from homeostat.serving import Limits as FrontLimits
 from homeostat.settings import Settings
 
 _BEAT_S = 0.5
@@ -82,18 +83,22 @@ class Watch(Thread):
 def main(home: Path) -> int:
     """Serve an instance until it shall end, and return the exit code."""
     with life(home) as mine:
-        instance = Instance.load(home)
+        instance, settings = Instance.load(home), Settings()
         telemetry = process_telemetry()
         products = open_products(home, instance, telemetry)
         clock = instance_clock(home / CLOCK if instance.clock == "stream" else None)
-        front = partial(build_front, clock=clock, hook=crash_hook(Settings().crash_at))
+        limits = FrontLimits(waiting_s=settings.most_wait_ms / 1000)
+        front = partial(build_front, clock=clock, limits=limits, hook=crash_hook(settings.crash_at))
         fronts = {name: front(product.contract, product.stack) for name, product in products.items()}
         desk = ClockDesk(home, instance.clock, list(fronts.values()), [p.stack.log for p in products.values()])
+        mlflow = settings.mlflow_url or instance.mlflow_url
         served = {
-            name: Served(fronts[name], Status(product, clock.now, telemetry.render))
+            name: Served(
+                fronts[name], Status(product, clock.now, telemetry.render), mlflow_page(product.contract, mlflow)
+            )
             for name, product in products.items()
         }
-        app = build_app(served, desk, telemetry.render, Limits(tokens=Settings().tokens))
+        app = build_app(served, desk, telemetry.render, Limits(gate=gate_of(settings, oidc_tokens(settings))))
         config = uvicorn.Config(
             Measured(app, {name: product.contract for name, product in products.items()}, telemetry),
             host=instance.host,

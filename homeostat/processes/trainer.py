@@ -6,6 +6,7 @@
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -14,7 +15,8 @@ from homeostat.bootstrap import build_workers, instance_clock, process_telemetry
 from homeostat.errors import TransientError
 from homeostat.ports import Clock
 from homeostat.processes.crash import crash_hook
-from homeostat.processes.instance import CLOCK, Heartbeat, Instance
+from homeostat.processes.drift_pages import DriftPages
+from homeostat.processes.instance import CLOCK, CONTRACT, Heartbeat, Instance
 from homeostat.processes.life import life
 from homeostat.processes.rounds import TRAINED
 from homeostat.processes.stores import open_products
@@ -29,20 +31,32 @@ _BEAT_S = 1.0
 _log = logging.getLogger("homeostat.trainer")
 
 
-def run_trainings(workers: dict[str, Worker], clock: Clock, pass_s: float) -> None:
-    """Answer retrain requests for ever: the process may be ended at any moment, its study goes on in the next one."""
+def run_trainings(
+    workers: Mapping[str, Worker], clock: Clock, pass_s: float, pages: Mapping[str, DriftPages] | None = None
+) -> None:
+    """Answer retrain requests for ever: the process may be ended at any moment, its study goes on in the next one.
+
+    Args:
+        workers: By product.
+        clock: Of the instance.
+        pass_s: How long to wait between two looks for requests.
+        pages: By product, what has the page of a drift made once its training has been answered.
+    """
     pause = Event()  # never set
     while True:
         wait_s = pass_s
         for product, worker in workers.items():
+            page = pages[product] if pages else None
             try:
-                moved = worker.run_once(clock.now())
+                if worker.run_once(clock.now()):
+                    _log.info("%s: answered what was asked", product)
+                    if page:
+                        page.follow()
             except TransientError as error:
                 _log.warning("%s: trying again: %s", product, error)
                 wait_s = max(wait_s, error.retry_after_s)
-            else:
-                if moved:
-                    _log.info("%s: answered %d requests", product, moved)
+            if page:
+                page.go_on()
         pause.wait(wait_s)
 
 
@@ -53,14 +67,17 @@ def main(home: Path) -> None:
         instance = Instance.load(home)
         stream = instance.clock == "stream"
         products = open_products(home, instance, process_telemetry())
-        hook = crash_hook(Settings().crash_at)
+        settings = Settings()
+        hook = crash_hook(settings.crash_at)
         workers = {
             name: build_workers(p.contract, p.stack, instance.seed, TRAINED, hook)[TRAINED[0]]
             for name, p in products.items()
         }
+        pages = {name: DriftPages(home, p.home / CONTRACT, p.home, name, p.stack.log) for name, p in products.items()}
         _log.info("training for %s", ", ".join(workers))
         Thread(target=_beat, args=(Heartbeat(home, "trainer", os.getpid()),), daemon=True).start()
-        run_trainings(workers, instance_clock(home / CLOCK if stream else None), _STREAM_PASS_S if stream else _PASS_S)
+        clock, pass_s = instance_clock(home / CLOCK if stream else None), _STREAM_PASS_S if stream else _PASS_S
+        run_trainings(workers, clock, pass_s, pages if settings.drift_pages else None)
 
 
 def _beat(heartbeat: Heartbeat) -> None:

@@ -23,8 +23,11 @@ Files = Mapping[str, bytes]
 class Baselines:
     """Collects the two baselines while the stream runs, and scores at its end."""
 
-    def __init__(self, contract: Contract, offline: OfflineFeatures, seed: int) -> None:
-        """Take the contract and the store that both learn from, the same one the healer uses."""
+    def __init__(self, contract: Contract, offline: OfflineFeatures, seed: int, *, monthly: bool = True) -> None:
+        """Take the contract and the store that both learn from, the same one the healer uses.
+
+        Without ``monthly`` there are no refits, and the monthly scores are those of the frozen model.
+        """
         self._contract = contract
         self._offline = offline
         self._seed = seed
@@ -33,6 +36,7 @@ class Baselines:
         self._frozen: Files = {}
         self._refits: dict[datetime, Future[Files]] = {}
         self._month: tuple[int, int] | None = None
+        self._monthly = monthly
 
     def begin(self, champion: Files, now: datetime) -> None:
         """Take the first champion: from now on there is something to compare with."""
@@ -42,7 +46,7 @@ class Baselines:
 
     def advance(self, now: datetime) -> None:
         """Start a refit when a calendar month has begun since the last call."""
-        if self._recipe is None or (now.year, now.month) == self._month:
+        if not self._monthly or self._recipe is None or (now.year, now.month) == self._month:
             return
         self._month = (now.year, now.month)
         frame = self._offline.training_frame(now)

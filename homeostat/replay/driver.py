@@ -27,11 +27,18 @@ class ReplayOptions:
         batch: Virtual span of a micro-batch once a model serves; an event is answered at most this much
             after its time, so it must not be longer than the time between an event and its outcome.
         history_batch: The same before there is a champion, when nobody waits for an answer.
+        start: Where the clock starts, on a stack with a history behind it; None: at the recording's first midnight.
+        monthly: Whether a monthly refit runs beside as a second baseline.
+        skip_silence: Whether the clock stands still until something comes or a look is due, as that of the run did
+            which wrote a log: a label that came with a later tick must not count as one that never came.
     """
 
     seed: int = 7
     batch: timedelta = timedelta(hours=2)
     history_batch: timedelta = DAY
+    start: datetime | None = None
+    monthly: bool = True
+    skip_silence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +68,20 @@ class Replay:
         options: ReplayOptions,
         ingestor: IngestAhead | None = None,
     ) -> None:
-        """Build the loop on a stack that has seen nothing yet; ``ingestor`` works ahead in another process."""
+        """Build the loop on a stack that has seen nothing newer yet; ``ingestor`` works ahead in another process."""
         self._contract = contract
         self._recording = recording
         self._options = options
         self.stack = stack
         self.loop = build_loop(contract, stack, options.seed, ingestor=ingestor)
         self._ingestor = ingestor
-        self._baselines = Baselines(contract, self.stack.offline, options.seed)
+        self._baselines = Baselines(contract, self.stack.offline, options.seed, monthly=options.monthly)
         self.tail = Tail(self.stack.log, contract.product)
         self._served_from: datetime | None = None
         self._fed = (0, 0)
-        self._fed_until = recording.first.replace(hour=0, minute=0, second=0, microsecond=0)
+        self._began = self._fed_until = options.start or recording.first.replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
         self._feed_s = 0.0
         self._baseline_s = 0.0
 
@@ -82,6 +91,7 @@ class Replay:
         every = self._contract.drift.every
         pace = replay_pace(every, self._fed_until)
         end = self._recording.last + self._contract.label.maturity
+        self.loop.restore(self._fed_until)
         if self._ingestor:
             self._ingestor.ahead = self._feed
         now = self._feed()
@@ -108,7 +118,7 @@ class Replay:
     def _feed(self) -> datetime:
         """Append to the log what became known in the next batch and return its end."""
         started = perf_counter()
-        now = self._fed_until + (self._options.batch if self._served_from else self._options.history_batch)
+        now = self._next()
         messages = []
         fed = []
         tracks = (("raw_events", self._recording.events), ("raw_labels", self._recording.labels))
@@ -125,6 +135,22 @@ class Replay:
         if self._ingestor:
             self._ingestor.begin(now)
         return now
+
+    def _next(self) -> datetime:
+        """Return the end of the next batch."""
+        batch = self._options.batch if self._served_from else self._options.history_batch
+        now = self._fed_until + batch
+        while self._options.skip_silence and self._is_silent(now):
+            now += batch
+        return now
+
+    def _is_silent(self, now: datetime) -> bool:
+        """Return whether nothing became known up to a time, and no look is due by then."""
+        every = self._contract.drift.every
+        if (now - self._began) // every > (self._fed_until - self._began) // every:
+            return False
+        tracks = (self._recording.events, self._recording.labels)
+        return all(track.index_at(now) == fed for track, fed in zip(tracks, self._fed, strict=True))
 
     def _look(self, now: datetime, view: LiveView, elapsed_s: float) -> None:
         """Show the state after a look, and keep the baselines in step with the clock."""

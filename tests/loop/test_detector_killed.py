@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
@@ -14,6 +15,7 @@ from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
 from homeostat.adapters.sqlite_log import SqliteLog
 from homeostat.codec import TOPIC_OF, encode
 from homeostat.contract.model import Contract
+from homeostat.drift.domain import domain_reference
 from homeostat.drift.profile import FILE, build_profile
 from homeostat.flow import FLOW, memory_span, topic_name
 from homeostat.ports import ModelPackage, NewMessage
@@ -22,36 +24,58 @@ from homeostat.steps.detect import DetectStep
 from homeostat.worker import Worker
 
 START, DAY, DAYS = datetime(2030, 1, 1, tzinfo=UTC), timedelta(days=1), 9
+STUCK = (3, 4)  # two days, as pieces of a day don't begin at midnight
 CONTRACT = Contract.model_validate(
     {
         "product": "parcels",
-        "event": {"entity": "depot", "fields": {"depot": "string", "weight": "number", "kind": "string"}},
+        "event": {
+            "entity": "depot",
+            "fields": {"depot": "string", "weight": "number", "kind": "string", "name": "string"},
+        },
         "label": {"field": "late", "delay": "1h", "maturity": "1d"},
-        "features": {"weight": {"field": "weight"}, "kind": {"field": "kind"}},
-        "drift": {"every": "1d", "window": "7d", "min_rows": 500, "alarms": {"false_retrainings": 0.5}},
+        "features": {"weight": {"field": "weight"}, "kind": {"field": "kind"}, "name": {"field": "name"}},
+        "drift": {
+            "every": "1d",
+            "window": "7d",
+            "min_rows": 500,
+            "alarms": {"false_retrainings": 0.5},
+            "domain_classifier": True,
+        },
     }
 )
 (ROW,) = (row for row in FLOW if row.step == "detect")
 
 
 def registry():
-    rng = np.random.default_rng(0)
-    frame = pl.DataFrame({"weight": rng.standard_normal(3000), "kind": rng.choice(["a", "b"], 3000)})
-    profile = build_profile(frame, ("weight", "kind"), frozenset({"kind"}), rng.random(3000), expected_loss=0.7, seed=1)
+    rng, days = np.random.default_rng(0), 28
+    rows = days * 200
+    frame = pl.DataFrame(
+        {
+            "weight": rng.standard_normal(rows),
+            "kind": rng.choice(["a", "b"], rows),
+            "name": [f"n{k}" for k in rng.integers(0, 400, rows)],
+            "event_time": [START - days * DAY + k * DAY / 200 for k in range(rows)],
+        }
+    )
+    names, texts, scores = CONTRACT.feature_names, CONTRACT.categorical, rng.random(rows)
+    profile = build_profile(frame, names, texts, scores, expected_loss=0.7, seed=1, window=7 * DAY)
+    domain = domain_reference(profile.columns[:-1], frame, None, 7 * DAY, 1)
     made = MemoryRegistry()
-    made.set_alias("champion", made.register(ModelPackage({FILE: profile.to_bytes()}), "first"))
+    package = ModelPackage({FILE: replace(profile, domain=domain).to_bytes()})
+    made.set_alias("champion", made.register(package, "first"))
     return made
 
 
 def fill(log):
-    """Nine days of 200 predictions and outcomes; a day's come at its end."""
+    """Nine days of 200 predictions and outcomes; a day's come at its end. On two of them all are of one kind."""
     rng = np.random.default_rng(1)
     for day in range(DAYS):
         messages = []
         for k in range(200):
             time = START + day * DAY + k * DAY / 200
             event, score = f"e{day}-{k}", float(rng.random())
-            values = (float(rng.standard_normal() + 0.1 * day), str(rng.choice(["a", "b"])))
+            kind = "a" if day in STUCK else str(rng.choice(["a", "b"]))
+            values = (float(rng.standard_normal() + 0.1 * day), kind, f"n{rng.integers(0, 400)}")
             seen = (event, event, "d", time, time, Arm.CHAMPION, "1", score, 0.9, 1.0, values, {"1": score})
             label = float(rng.random() < score)
             outcome = Outcome(event, "d", time, time + DAY, label, Arm.CHAMPION, "1", score, {"1": score})
@@ -82,10 +106,10 @@ def detect(path, first, dies_at=None):
 
 
 def process(*given):
-    """Run ``detect`` in a process of its own and return how it ended."""
-    child = get_context("fork").Process(target=detect, args=given)
+    """Run ``detect`` in a process of its own and return how it ended; a fork of threads that polars has may hang."""
+    child = get_context("spawn").Process(target=detect, args=given)
     child.start()
-    child.join(60)
+    child.join(240)
     return child.exitcode
 
 
@@ -96,17 +120,34 @@ def reports(path):
     return {report["report_id"]: report for report in told}
 
 
-@pytest.mark.parametrize("point", ["read", "handled", "published", "committed"])
-def test_a_detector_killed_in_the_middle_of_a_window_reports_as_one_that_never_stopped(tmp_path, point):
-    whole, killed = tmp_path / "whole.db", tmp_path / "killed.db"
-    for path in (whole, killed):
-        log = SqliteLog(path)
-        fill(log)
-        log.close()
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """What a detector reports that never stopped."""
+    whole = filled(tmp_path_factory.mktemp("detector") / "whole.db")
     assert process(whole, 1) == 0
+    return reports(whole)
+
+
+def filled(path):
+    """Return the path of a log with all days."""
+    log = SqliteLog(path)
+    fill(log)
+    log.close()
+    return path
+
+
+@pytest.mark.parametrize("point", ["read", "handled", "published", "committed"])
+def test_a_detector_killed_in_the_middle_of_a_window_reports_as_one_that_never_stopped(tmp_path, expected, point):
+    killed = filled(tmp_path / "killed.db")
     assert process(killed, 1, (5, point)) == -signal.SIGKILL
     assert process(killed, 5) == 0
-    expected = reports(whole)
     assert reports(killed) == expected
-    assert {report["status"] for report in expected.values()} == {"unknown", "healthy", "drifted"}
-    assert any(report["performance"] for report in expected.values())
+
+
+def test_those_reports_hold_every_status_and_every_kind_of_evidence(expected):
+    told = [*expected.values()]
+    assert {report["status"] for report in told} == {"unknown", "healthy", "drifted"}
+    assert any(report["performance"] for report in told)
+    assert any(report["domain"] for report in told)
+    assert any(report["features"] and report["features"][2]["ks"] for report in told)  # of the lengths of names
+    assert {fault["kind"] for report in told for fault in report["incidents"]} == {"stuck_value"}

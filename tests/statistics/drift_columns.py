@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 
 from homeostat.drift.counts import Counter, WindowCounts
+from homeostat.drift.domain import DomainReference, DomainTest, domain_reference, domain_test
+from homeostat.drift.norms import CellCoder
 from homeostat.drift.profile import build_profile
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -38,6 +40,19 @@ class Columns:
         if times is not None:
             frame = frame.with_columns(event_time=pl.Series(times))
         return Counter(build_profile(frame, names, texts, self.scores, expected_loss=0.5, seed=1, window=window))
+
+    def told_apart(self, counter: Counter, reference: DomainReference, times) -> DomainTest | None:
+        """How well a classifier tells them from what ``reference`` was drawn from."""
+        coder = CellCoder(counter.profile.columns[:-1])
+        matrix = coder.matrix(self.values, np.array([time.timestamp() for time in times]))
+        return domain_test(reference, coder, matrix, WEEK)
+
+    def domain(self, counter: Counter, times) -> DomainReference:
+        """What windows of a week are told from."""
+        features = counter.profile.columns[:-1]
+        names = [column.name for column in features]
+        frame = pl.DataFrame(dict(zip(names, self.values, strict=True))).with_columns(event_time=pl.Series(times))
+        return domain_reference(features, frame, None, WEEK, 1)
 
     def counted(self, counter: Counter) -> WindowCounts:
         """Their counts under a profile."""

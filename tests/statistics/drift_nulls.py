@@ -83,6 +83,21 @@ def looks_at_weeks(name, weeks, memory, looks, seed) -> Looks:
     return Looks(name, smallest)
 
 
+def looks_apart(name, weeks, memory, looks, seed) -> Looks:
+    """What the domain classifier alone says of the third week after ``weeks``; without memory rows are independent."""
+    trained, rows, smallest = 7 * weeks * ROWS_A_DAY, 7 * (weeks + 3) * ROWS_A_DAY, []
+    for look in range(looks):
+        rng = np.random.default_rng([seed, 1, weeks, look])
+        table = days(rng, 7 * (weeks + 3), memory) if memory else mixed(rng, rows, 8, 0.5)
+        before, times = table.rows(slice(0, trained)), times_of(rows)
+        counter = before.counter()
+        told = table.rows(slice(trained + 14 * ROWS_A_DAY, None)).told_apart(
+            counter, before.domain(counter, times[:trained]), times[trained + 14 * ROWS_A_DAY :]
+        )
+        smallest.append(told.p_value)
+    return Looks(name, smallest)
+
+
 def mixed_series(name, features, rho, series, seed, *, looks=1000, budget=2.0, floors=False) -> Series:
     """Series whose windows hold ten buckets of 100 rows and move on by one bucket a look."""
     tables = (
@@ -133,36 +148,37 @@ def _budgeted(looks, budget, *, floors):
 
 
 SINGLE = (
-    (50, 5, 0.0, 500), (50, 20, 0.0, 300), (50, 100, 0.5, 80), (50, 300, 0.0, 30),
-    (200, 20, 0.0, 300), (200, 20, 0.5, 300), (1000, 20, 0.0, 300), (1000, 100, 0.5, 80), (1000, 300, 0.5, 30),
-    (10_000, 20, 0.0, 150), (10_000, 20, 0.5, 150), (100_000, 20, 0.5, 40), (1_000_000, 5, 0.0, 20),
+    (50, 5, 0.0, 600), (50, 20, 0.0, 500), (50, 100, 0.5, 100), (50, 300, 0.0, 40),
+    (200, 20, 0.5, 500), (1000, 20, 0.0, 500), (1000, 100, 0.5, 100), (1000, 300, 0.5, 40),
+    (10_000, 20, 0.5, 200), (100_000, 20, 0.5, 60), (1_000_000, 5, 0.0, 40),
 )  # fmt: skip
 """Rows, features, latent correlation, looks."""
 
 
 def experiments(share: float, seed: int) -> list[tuple[Any, ...]]:
-    """Every experiment as work and arguments; ``share`` scales how often each is repeated."""
+    """Every experiment as work and arguments, the longest first; ``share`` scales how often each is repeated."""
 
     def times(n):
         return max(2, round(n * share))
 
-    looks = [
-        (
-            single_looks,
-            f"{n:,} rows, {d} features, {'correlated' if rho else 'independent'}",
-            (n, d),
-            rho,
-            times(m),
-            seed,
-        )
-        for n, d, rho, m in SINGLE
+    series = [
+        (mixed_series, f"1,000 looks, {d} features, {_tied(rho)}", d, rho, times(m), seed)
+        for d, rho, m in ((20, 0.5, 32), (100, 0.0, 6), (5, 0.0, 48))
+    ]
+    apart = [
+        (looks_apart, f"the domain classifier alone, {rows}, {w} weeks of training", w, memory, times(200), seed)
+        for rows, w, memory in (("rows share their day", 8, 0.5), ("independent rows", 8, 0.0))
     ]
     weeks = [
-        (looks_at_weeks, f"weeks whose rows share their day, {w} of training", w, 0.5, times(400), seed)
+        (looks_at_weeks, f"weeks whose rows share their day, {w} of training", w, 0.5, times(600), seed)
         for w in (8, 16)
     ]
-    series = [
-        (mixed_series, f"1,000 looks, {d} features, {'correlated' if rho else 'independent'}", d, rho, times(m), seed)
-        for d, rho, m in ((5, 0.0, 24), (20, 0.5, 12), (100, 0.0, 2))
+    looks = [
+        (single_looks, f"{n:,} rows, {d} features, {_tied(rho)}", (n, d), rho, times(m), seed)
+        for n, d, rho, m in SINGLE
     ]
-    return [*looks, *weeks, *series, (flights_series, "flights year, rows shuffled", times(12), seed)]
+    return [(flights_series, "flights year, rows shuffled", times(24), seed), *series, *apart, *weeks, *looks]
+
+
+def _tied(rho):
+    return "correlated" if rho else "independent"

@@ -5,6 +5,7 @@ import os
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ import polars as pl
 
 from homeostat.contract.losses import row_losses
 from homeostat.contract.policies import DriftPolicy
-from homeostat.drift.counts import WindowCounts
+from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.performance import LossBlock
 from homeostat.drift.report import judge_window
 from homeostat.records import DriftStatus
-from tests.statistics.drift_columns import Columns
+from tests.statistics.drift_columns import START, WEEK, Columns
 from tests.statistics.drift_environment import SILENT
 from tests.statistics.drift_nulls import smallest_level
 from tests.statistics.drift_streams import BATCH, BATCHES, CALM, CHANGE, COLUMNS, WORLDS, Kind, Stream, make
@@ -24,7 +25,7 @@ from tests.statistics.drift_streams import BATCH, BATCHES, CALM, CHANGE, COLUMNS
 WIDTH = 4  # batches in a window
 BLOCK = 50  # rows whose luck is one observation
 EQUAL_RATE = 0.01  # of calm looks that alarm, where false alarms are made equal
-OURS, AS_SHIPPED = "Homeostat", "as shipped"
+OURS, AS_SHIPPED, APART = "Homeostat", "as shipped", "domain classifier alone"
 PEERS_SCRIPT = Path(__file__).with_name("drift_peers.py")
 _POLICY = DriftPolicy(min_rows=500)
 
@@ -41,7 +42,7 @@ class Power:
     calm_alarms: int
 
 
-def looks_of(stream: Stream, *, labels: bool) -> dict[str, list[float]]:
+def looks_of(stream: Stream, *, labels: bool, apart: bool = False) -> dict[str, list[float]]:
     """Homeostat's scores, one a look from the first whole window on: how certain, and whether it alarms as shipped."""
     reference = _columns(stream.reference, stream.categorical, stream.scores[0])
     counter = reference.counter()
@@ -56,7 +57,23 @@ def looks_of(stream: Stream, *, labels: bool) -> dict[str, list[float]]:
         seen = blocks[(last - WIDTH + 1) * BATCH // BLOCK : (last + 1) * BATCH // BLOCK]
         certain.append(-np.log(max(smallest_level(window, seen), 1e-300)))
         shipped.append(float(judge_window(window, seen, _POLICY).status is DriftStatus.DRIFTED))
-    return {OURS: certain, f"{OURS}, {AS_SHIPPED}": shipped}
+    told = {OURS: certain, f"{OURS}, {AS_SHIPPED}": shipped}
+    return told | ({f"{OURS}, {APART}": _apart(reference, live, counter)} if apart else {})
+
+
+def _apart(reference: Columns, live: Columns, counter: Counter) -> list[float]:
+    """The classifier's scores, one a look; a window is taken for a week."""
+    before, after = (_week_times(side.scores.size) for side in (reference, live))
+    domain, scores = reference.domain(counter, before), []
+    for last in range(WIDTH, BATCHES + 1):
+        rows = slice((last - WIDTH) * BATCH, last * BATCH)
+        told = live.rows(rows).told_apart(counter, domain, after[rows])
+        scores.append(-np.log(max(told.p_value, 1e-300)))
+    return scores
+
+
+def _week_times(rows: int) -> list[datetime]:
+    return [START + WEEK * (row / (WIDTH * BATCH)) for row in range(rows)]
 
 
 def powers(group: str, streams: int, seed: int, peers: Path | None, folder: Path) -> list[Power]:
@@ -94,7 +111,7 @@ def _powers_of(name, kinds, told, calm) -> list[Power]:
 
 def _told(job: tuple[Kind, int, bool]) -> dict[str, list[float]]:
     kind, seed, labels = job
-    return looks_of(make(kind, seed), labels=labels)
+    return looks_of(make(kind, seed), labels=labels, apart=not labels)
 
 
 def _peers_told(jobs, python: Path, file: Path) -> list[dict[str, list[float]]]:

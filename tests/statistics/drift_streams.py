@@ -43,6 +43,8 @@ COLUMNS = (
     Kind("one mean of ten by 0.5 sd, recurring", "gaussians", "recurring", 0.5),
     Kind("two columns' correlation 0.3 to 0.9, abrupt", "pair", "abrupt", 1.0),
     Kind("flights: temperature up by 0.5 sd, abrupt", "flights", "abrupt", 0.5),
+    Kind("flights: temperature up by 0.5 sd, incremental", "flights", "incremental", 0.5),
+    Kind("flights: temperature up by 0.5 sd, recurring", "flights", "recurring", 0.5),
     Kind("flights: half of carrier UA becomes DL, abrupt", "carriers", "abrupt", 0.5),
 )
 WORLDS = (

@@ -1,14 +1,15 @@
 """A short form of ``make prove-drift``: budgets hold on calm series, and changes of every family are found."""
 
+import numpy as np
 import pytest
-from scipy.stats import chi2
+from scipy.stats import binom, chi2
 
-from tests.statistics.drift_nulls import Looks, Series, flights_series, mixed_series
+from tests.statistics.drift_nulls import Looks, Series, flights_series, looks_apart, mixed_series
 from tests.statistics.drift_power import BATCHES, WIDTH, Power, looks_of
 from tests.statistics.drift_streams import CALM, CHANGE, COLUMNS, WORLDS, make
 from tests.statistics.prove_drift import looks_table, power_table, series_table
 
-KINDS = [(kind, kind in WORLDS) for kind in (COLUMNS[0], COLUMNS[5], COLUMNS[7], WORLDS[0], WORLDS[3], WORLDS[5])]
+KINDS = [(kind, kind in WORLDS) for kind in (COLUMNS[0], COLUMNS[5], COLUMNS[-1], WORLDS[0], WORLDS[3], WORLDS[5])]
 
 
 def least_mean(cases):
@@ -20,6 +21,11 @@ def least_mean(cases):
 def test_a_calm_series_of_overlapping_looks_stays_inside_its_budget():
     series = mixed_series("calm", 6, 0.5, 4, seed=1, looks=100)
     assert least_mean(series.cases) <= series.budget
+
+
+def test_the_domain_classifier_alone_keeps_its_level_on_weeks_whose_rows_share_their_day():
+    looks = looks_apart("weeks", 8, 0.5, 12, seed=1)
+    assert binom.sf(looks.alarms(0.05) - 1, 12, 0.05) > 0.001
 
 
 @pytest.mark.parametrize("floors", [False, True])
@@ -39,6 +45,12 @@ def test_a_change_is_found_as_shipped(kind, labels):
 @pytest.mark.parametrize("kind", CALM["columns"], ids=lambda kind: kind.family)
 def test_columns_that_do_not_change_are_healthy_at_every_look(kind):
     assert not any(looks_of(make(kind, seed=6), labels=False)["Homeostat, as shipped"])
+
+
+def test_the_domain_classifier_alone_finds_a_tie_that_no_column_shows_and_is_calm_before():
+    told = looks_of(make(COLUMNS[5], seed=5), labels=False, apart=True)["Homeostat, domain classifier alone"]
+    before, after = told[: CHANGE - WIDTH + 1], told[CHANGE:]
+    assert max(before) < -np.log(0.001) < max(after)
 
 
 def test_the_tables_have_a_line_for_each_experiment():

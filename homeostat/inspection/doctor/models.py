@@ -8,7 +8,7 @@ from homeostat.drift.profile import FILE as PROFILE_FILE
 from homeostat.drift.profile import Profile
 from homeostat.errors import ModelError
 from homeostat.inspection.doctor.finding import Finding, ok, problem
-from homeostat.ports import Aliases
+from homeostat.ports import ALIASES
 from homeostat.training.models import load_model
 
 
@@ -16,7 +16,7 @@ def models(home: Path, known: Contract) -> list[Finding]:
     """Return whether each alias points to a version whose files load and have the contract's features."""
     registry = mlflow_file(known, home)
     found = registry.aliases()
-    held = {alias: version for alias in Aliases.__slots__ if (version := getattr(found, alias))}
+    held = {alias: version for alias in ALIASES if (version := getattr(found, alias))}
     if not held:
         return [ok("models", "no champion yet")]
     return [_model(alias, version, registry.folder_of(version), known) for alias, version in held.items()]

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from homeostat.drift.bins import number_bins
 from homeostat.drift.norms import CellCoder
-from homeostat.drift.samples import KEPT, Sample
+from homeostat.drift.samples import KEPT, Sample, thinned
 
 CODER = CellCoder([number_bins("x", np.arange(50.0), np.ones(50))])
 
@@ -35,3 +35,11 @@ def test_a_sample_of_many_rows_looks_like_them():
 def test_a_sample_knows_its_first_time():
     assert sample([7, 3]).since == 1003.0
     assert sample([]).since == np.inf
+
+
+def test_thinned_samples_give_rows_in_proportion_to_what_they_saw():
+    many, few = sample([*range(3000)]), sample([*range(5000, 5100)])
+    rows = thinned([many, sample([]), few], most=62)
+    assert (rows[:, 0] < 5000).sum() == 60
+    assert len(rows) == 62
+    assert len(thinned([few], most=1000)) == 100

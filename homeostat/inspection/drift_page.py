@@ -1,0 +1,85 @@
+"""The drift page of a look or of any other window of time."""
+
+from collections import Counter
+from typing import Final
+
+from homeostat.bootstrap import Ports
+from homeostat.contract.model import Contract
+from homeostat.drift.budget import policy_in_force
+from homeostat.drift.counts import WindowCounts
+from homeostat.drift.profile import stored_profile
+from homeostat.drift.report import judge_window
+from homeostat.errors import HomeostatError
+from homeostat.flow import topic_name
+from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
+from homeostat.inspection.evidently_page import evidently_page
+from homeostat.inspection.window_rows import served_rows, training_rows
+from homeostat.ports import EventLog
+from homeostat.records import Arm, DriftReport, Prediction, Span, derived_id
+from homeostat.tail import Tail
+
+FILE: Final = "drift_page.html"
+"""The page's name among the artifacts of the run that a drift led to."""
+
+
+def page_of_look(contract: Contract, ports: Ports, report: DriftReport) -> str:
+    """Return the page of a look: its own verdict, and the rows that the log still keeps of it.
+
+    Raises:
+        HomeostatError: The look had no champion, or what it saw is not kept any more.
+    """
+    if report.version is None:
+        raise HomeostatError(f"the look of {report.at:%Y-%m-%d %H:%M} had no champion to hold a window against")
+    return _page(contract, ports, report.version, Span(report.window_start, report.window_end), report)
+
+
+def page_of_span(contract: Contract, ports: Ports, span: Span) -> str:
+    """Return the page of any window, judged by the contract on the profile of the champion that served most of it.
+
+    Raises:
+        HomeostatError: No model served then, or what it served is not kept any more.
+    """
+    return _page(contract, ports, _server_of(contract, ports.log, span), span)
+
+
+def _page(contract: Contract, ports: Ports, version: str, span: Span, report: DriftReport | None = None) -> str:
+    package = ports.registry.load(version)
+    profile = stored_profile(package.files, contract.feature_names)
+    current, counts = served_rows(contract, ports.log, version, profile, span)
+    reference = training_rows(contract, package, version, ports.offline)
+    verdict = told_report(report or _judged(contract, counts, version, span))
+    lines = [*label_lines(verdict), limits_line(told_limits(contract))]
+    return evidently_page(verdict, lines, reference, current, contract.categorical)
+
+
+def _judged(contract: Contract, counts: WindowCounts, version: str, span: Span) -> DriftReport:
+    """Return what a look at the window would have said without its labels."""
+    found = judge_window(counts, (), policy_in_force(contract), contract.objective.metric)
+    return DriftReport(
+        report_id=derived_id(contract.product, version, span.since.isoformat(), span.until.isoformat()),
+        at=span.until,
+        window_start=span.since,
+        window_end=span.until,
+        rows=found.rows,
+        status=found.status,
+        version=version,
+        features=found.features,
+        prediction=found.prediction,
+        embedding=found.embedding,
+        reasons=found.reasons,
+        estimate=found.estimate,
+    )
+
+
+def _server_of(contract: Contract, log: EventLog, span: Span) -> str:
+    start = log.offset_at(topic_name(contract.product, "predictions"), span.since)
+    served: Counter[str] = Counter()
+    for _, row in Tail(log, contract.product).after("predictions", start):
+        if isinstance(row, Prediction) and row.arm is Arm.CHAMPION and span.since <= row.event_time <= span.until:
+            served[str(row.version)] += 1
+    if not served:
+        raise HomeostatError(
+            f"the log keeps no row that a champion served from {span.since:%Y-%m-%d %H:%M} to "
+            f"{span.until:%Y-%m-%d %H:%M} UTC: name another span"
+        )
+    return served.most_common(1)[0][0]
