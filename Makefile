@@ -6,7 +6,7 @@ ARGS ?=
 
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo install servers test check prove-crashes prove-canary prove-drift prove-healing bench bench-drift drill lock clean
+.PHONY: demo install servers test check prove-crashes prove-canary prove-drift prove-histories prove-transitions prove-healing bench bench-drift drill lock clean
 
 demo: $(READY) ## replay a real year of flights through the whole loop
 	$(BIN)/homeostat demo $(ARGS)
@@ -44,6 +44,9 @@ bench-drift: $(READY) ## a window of 200,000 x 120 against Evidently and bare Nu
 
 prove-histories: $(READY) ## 10,000 random histories of edits, verdicts and crashes: what always holds of who serves
 	HOMEOSTAT_HISTORIES=10000 $(BIN)/python -m pytest -n 2 $(ARGS) tests/homeostat/healing/test_histories.py
+
+prove-transitions: $(READY) ## real servers, kill -9 of healer, predictor and MLflow at each point of each change of who serves
+	HOMEOSTAT_TRANSITIONS=all $(BIN)/python -m pytest -n 0 -s --show-capture=no $(ARGS) tests/real/test_transitions.py
 
 prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share healed, delays, false promotions
 	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)

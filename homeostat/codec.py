@@ -77,6 +77,8 @@ def _drift_numbers(report: DriftReport) -> Iterator[float | None]:
     if report.estimate is not None:
         yield from (report.estimate.loss, report.estimate.low, report.estimate.high)
     yield from (incident.factor for incident in report.incidents)
+    if report.domain is not None:
+        yield from (report.domain.auc, report.domain.auc_limit, report.domain.p_value, *report.domain.carried.values())
 
 
 def _drift_times(report: DriftReport) -> Iterator[datetime]:

@@ -10,6 +10,7 @@ import polars as pl
 from homeostat.batches import FeatureRows
 from homeostat.records import Case, FeatureRow, Outcome, Scalar
 
+ALIASES: Final = ("champion", "challenger", "previous")
 PAGE_BYTES: Final = 4 << 20  # a read of messages so large that they fill this may end early
 
 
@@ -37,11 +38,11 @@ class NewMessage:
 class EventLog(Protocol):
     """A durable, ordered log of messages by topic.
 
-    Obligations: ``append`` returns only when the messages survive a kill -9 of this process; a call refused
-    for its content appends none, one that fails on the way may have appended some. Offsets start at 0 and are
-    consecutive but for the marks of an outside producer's transactions; ``read`` skips and repeats no message;
-    a committed offset survives a restart and is per (group, topic). Times may step back where several append. A
-    topic springs into being at its first append. ``trim`` removes nothing that a group has still to read.
+    Obligations: ``append`` returns only when the messages survive a kill -9 of this process; a call refused for its
+    content appends none, one that fails on the way may have appended some. Offsets start at 0 and are consecutive but
+    for the marks of an outside producer's transactions; ``read`` skips and repeats no message; a committed offset
+    survives a restart and is per (group, topic). Times may step back where several append. A topic springs into
+    being at its first append. ``trim`` removes nothing that a group has still to read.
     """
 
     def append(self, messages: Sequence[NewMessage], at: datetime) -> None:
@@ -91,9 +92,9 @@ class OnlineFeatures(Protocol):
 class OfflineFeatures(Protocol):
     """Every feature row and every mature outcome, for training.
 
-    Obligations: a row is kept once by event id, however often it is written; what was written survives
-    kill -9; ``training_frame`` is a point-in-time join: for each labelled outcome the features of its
-    entity as of its event time; ``forget`` takes no row at or after its time, and leaves none that is a week older.
+    Obligations: a row is kept once by event id, however often it is written, and survives a kill -9;
+    ``training_frame`` is a point-in-time join: for each labelled outcome the features of its entity as of its
+    event time; ``forget`` takes no row at or after its time, and leaves none that is a week older.
     """
 
     def write_features(self, rows: Sequence[FeatureRow | FeatureRows]) -> None:
@@ -120,6 +121,7 @@ class Aliases:
     champion: str | None = None
     challenger: str | None = None
     previous: str | None = None
+    share: float | None = None  # of entities that the challenger answers; None: as the contract begins a canary
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,7 @@ class DecisionDesk(Protocol):
     """Where an operator's decisions are handed in: all that a command line needs of a model registry."""
 
     def decide(self, decision: OperatorDecision) -> None:
-        """Open a decision, in place of an open one and of an older answer.
-
-        Raises:
-            ModelError: There is no such version.
-        """
+        """Open a decision on a version that there is, else a ModelError, in place of an older one and its answer."""
 
     def answered(self, version: str | None) -> str | None:
         """Return what became of the last decision on a version, None while it is open or if there never was one."""
@@ -166,11 +164,10 @@ class DecisionDesk(Protocol):
 class ModelRegistry(AliasReader, DecisionDesk, Protocol):
     """Versions of one product's model and the aliases that say who serves.
 
-    Obligations: versions are immutable and never reused; ``register`` with a ``request_id`` already
-    registered returns that version and stores nothing; an alias points to one version; ``aliases`` and
-    ``decisions`` see edits made by others, e.g. by a person in the registry's UI, and may be asked every
-    second. A version or the model has at most one open decision, the last one set; it is open while the tag
-    ``homeostat.decision`` is there, whoever set it.
+    Obligations: versions are immutable and never reused; ``register`` with a ``request_id`` already registered
+    returns that version and stores nothing; an alias points to one version; ``aliases`` and ``decisions`` see
+    edits made by others, e.g. by a person in the registry's UI, and may be asked every second. A version or the
+    model has at most one open decision, the last one set, while the tag ``homeostat.decision`` is there.
     """
 
     def register(self, package: ModelPackage, request_id: str) -> str:
@@ -183,14 +180,17 @@ class ModelRegistry(AliasReader, DecisionDesk, Protocol):
             ModelError: There is no such version.
         """
 
-    def set_alias(self, alias: str, version: str | None) -> None:
-        """Point ``alias`` (champion, challenger, previous) to a version, or clear it with None."""
+    def set_alias(self, alias: str, version: str | None, share: float | None = None) -> None:
+        """Point one of ``ALIASES`` to a version, the challenger's with its share, or clear it with None."""
+
+    def mover(self, alias: str, version: str | None) -> str | None:
+        """Return who put an alias on a version, or took it away (None), where the registry knows who asks it."""
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags of a version."""
 
-    def describe(self, version: str, text: str, pages: Mapping[str, str]) -> None:
-        """Put a text (Markdown) and pages by file name beside a version for people, in place of older ones."""
+    def describe(self, version: str, text: str | None, pages: Mapping[str, str]) -> None:
+        """Put a text (Markdown), if one is given, and pages by file name beside a version, in place of older ones."""
 
     def decisions(self) -> list[OperatorDecision]:
         """Return the open decisions, the model's own first, then by version."""
@@ -239,8 +239,8 @@ class Ledger(Protocol):
     ) -> LedgerEntry:
         """Add an entry and return it."""
 
-    def entries(self) -> list[LedgerEntry]:
-        """Return all entries in order."""
+    def entries(self, after: int = 0) -> list[LedgerEntry]:
+        """Return the entries behind that ``seq`` in order, by itself all of them."""
 
     def verify(self) -> int:
         """Return the number of entries when the chain is whole.
@@ -270,9 +270,8 @@ class Alert:
 class AlertSink(Protocol):
     """Where alerts go: to people.
 
-    Obligations: an alert whose id was sent before changes nothing, also after a restart where the sink keeps
-    anything at all; an alert that was acknowledged survives a kill -9; after a failure the same alert may be
-    sent again.
+    Obligations: an alert whose id was sent before changes nothing, also after a restart where the sink keeps anything
+    at all; an alert that was acknowledged survives a kill -9; after a failure the same alert may be sent again.
     """
 
     def send(self, alert: Alert) -> None:

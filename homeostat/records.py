@@ -15,6 +15,7 @@ from homeostat.batches import FeatureRows, RawEvents, RawLabels
 from homeostat.drift_records import (
     Attribution,
     DataIncident,
+    DomainScore,
     DriftReport,
     DriftScore,
     DriftStatus,
@@ -26,6 +27,7 @@ from homeostat.drift_records import (
 __all__ = [  # which live next door
     "Attribution",
     "DataIncident",
+    "DomainScore",
     "DriftReport",
     "DriftScore",
     "DriftStatus",
@@ -70,6 +72,7 @@ class Action(StrEnum):
     PROMOTE = "promote"
     REJECT = "reject"
     ROLLBACK = "rollback"
+    STEP = "step"  # nothing speaks against it so far: give it more traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class Prediction:
     scores: dict[str, float] = field(default_factory=dict)  # by version, every model that scored the row
     fallback: str | None = None  # why the champion answered for the challenger
     on_request: bool = False  # asked for by itself, not made for an event: no feature row has these values
+    slow: tuple[str, ...] = ()  # versions that would have broken the promised latency by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +248,10 @@ class Case:
     fruitless_against: str | None = None
     champion: str | None = None  # who serves by the last decision: a person has moved an alias that says otherwise
     previous: str | None = None  # the way back, likewise
+    serving_entry: str | None = None  # the ledger's entry by which `champion` began to serve
     waiting_since: datetime | None = None  # since when an approval is waited for
+    share: float | None = None  # of entities that the challenger answers, by the last step of its canary
+    share_since: datetime | None = None
 
     @property
     def is_open(self) -> bool:

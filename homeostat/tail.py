@@ -64,11 +64,15 @@ class Tail:
 
     def after(self, topic: str, offset: int = 0) -> Iterator[tuple[int, Record]]:
         """Yield the records of a topic with their offsets, from ``offset`` or the first one kept on."""
+        for message in self.messages(topic, offset):
+            for record in decode_all(topic, message.value, message.headers):
+                yield message.offset, record
+
+    def messages(self, topic: str, offset: int = 0) -> Iterator[Message]:
+        """Yield the messages of a topic as they are, from ``offset`` or the first one kept on."""
         name = topic_name(self._product, topic)
         while page := self._page(name, offset):
-            for message in page:
-                for record in decode_all(topic, message.value, message.headers):
-                    yield message.offset, record
+            yield from page
             offset = page[-1].offset + 1
 
     def _page(self, name: str, offset: int) -> list[Message]:

@@ -9,11 +9,20 @@ default_permission = NO_PERMISSIONS
 database_uri = postgresql+psycopg://mlflow:${MLFLOW_DB_PASSWORD}@${POSTGRES_HOST}/mlflow_auth
 admin_username = homeostat
 admin_password = ${MLFLOW_PASSWORD}
-authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+authorization_function = who:authenticate
 INI
+export PYTHONPATH=/etc/mlflow HOMEOSTAT_SPEAKS_FOR_OTHERS=homeostat  # see who.py
 export MLFLOW_AUTH_CONFIG_PATH=/tmp/basic_auth.ini
 # Not on the command line, where every process could read it.
 export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg://mlflow:${MLFLOW_DB_PASSWORD}@${POSTGRES_HOST}/mlflow"
+# A Fernet key is 32 bytes in URL-safe base64: made of any long secret here, so that there is one way to draw secrets.
+MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY="$(python -c '
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from os import environ
+print(urlsafe_b64encode(sha256(environ["MLFLOW_WEBHOOK_KEY"].encode()).digest()).decode())
+')"
+export MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY
 exec mlflow server \
   --app-name basic-auth \
   --host "${MLFLOW_HOST:-0.0.0.0}" \

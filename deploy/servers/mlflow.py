@@ -12,10 +12,11 @@ from deploy.servers.postgres import Postgres
 from deploy.servers.server import Server
 
 _PROCESS = Path(__file__).with_name("mlflow_process.py")
+_WHO = Path(__file__).parents[1] / "mlflow"  # the folder of who.py
 _CONFIG = """[mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = {users}
-authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+authorization_function = who:authenticate
 auth_cache_ttl_seconds = 60
 """
 
@@ -79,6 +80,8 @@ class Mlflow(Server):
             "_MLFLOW_SERVER_ARTIFACT_DESTINATION": (self.folder / "artifacts").as_uri(),
             "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
             "_MLFLOW_SGI_NAME": "uvicorn",
+            "PYTHONPATH": str(_WHO),
+            "HOMEOSTAT_SPEAKS_FOR_OTHERS": self.username,
             "MLFLOW_AUTH_CONFIG_PATH": str(self.folder / "basic_auth.ini"),
             "MLFLOW_AUTH_ADMIN_USERNAME": self.username,
             "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,

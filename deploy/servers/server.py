@@ -111,6 +111,11 @@ class Server(ABC):
             )
             self._process = _LAUNCHER.submit(started).result()
 
+    @property
+    def pid(self) -> int | None:
+        """The id of its process, None while it has none."""
+        return self._process.pid if self._process is not None else None
+
     def is_running(self) -> bool:
         """Return whether its process lives."""
         return self._process is not None and self._process.poll() is None

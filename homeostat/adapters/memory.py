@@ -10,9 +10,9 @@ from typing import Any
 
 from homeostat.errors import HomeostatError, ModelError, StaleCaseError
 from homeostat.healing import chain
-from homeostat.healing.tags import answer_in, answering, asking, decision_in
+from homeostat.healing.tags import aliases_in, answer_in, answering, asking, decision_in, mover_in, share_tag
 from homeostat.metric_names import METRICS
-from homeostat.ports import Aliases, LedgerEntry, Message, ModelPackage, NewMessage, OperatorDecision
+from homeostat.ports import ALIASES, Aliases, LedgerEntry, Message, ModelPackage, NewMessage, OperatorDecision
 from homeostat.records import Case
 
 Labels = tuple[tuple[str, str], ...]
@@ -93,7 +93,7 @@ class MemoryRegistry:
     def __init__(self) -> None:
         self._packages: dict[str, ModelPackage] = {}
         self._by_request: dict[str, str] = {}
-        self._aliases = Aliases()
+        self._aliases: dict[str, str] = {}
         self._model_tags: dict[str, str] = {}
         self.described: dict[str, tuple[str, dict[str, str]]] = {}  # text and pages by version
 
@@ -115,40 +115,42 @@ class MemoryRegistry:
 
     def aliases(self) -> Aliases:
         """Return who serves now."""
-        return self._aliases
+        return aliases_in(self._aliases, self._model_tags)
 
-    def set_alias(self, alias: str, version: str | None) -> None:
+    def set_alias(self, alias: str, version: str | None, share: float | None = None) -> None:
         """Point ``alias`` to a version, or clear it with None.
 
         Raises:
             HomeostatError: The alias is none of champion, challenger and previous.
             ModelError: There is no such version.
         """
-        if alias not in Aliases.__slots__:
+        if alias not in ALIASES:
             raise HomeostatError(f"no alias {alias!r}: expected champion, challenger or previous")
         if version is not None:
             self._known(version)
-        self._aliases = replace(self._aliases, **{alias: version})
+            self._retag(None, share_tag(version, share) if share is not None else {})
+        self._aliases = {name: at for name, at in {**self._aliases, alias: version}.items() if at is not None}
+
+    def mover(self, alias: str, version: str | None) -> str | None:
+        """Return who put an alias on a version, by the tags of the model."""
+        return mover_in(self._model_tags, alias, version)
 
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags of a version."""
         self._retag(version, tags)
 
-    def describe(self, version: str, text: str, pages: Mapping[str, str]) -> None:
-        """Put a text and pages beside a version."""
+    def describe(self, version: str, text: str | None, pages: Mapping[str, str]) -> None:
+        """Put a text, if one is given, and pages beside a version."""
         self._known(version)
-        self.described[version] = (text, dict(pages))
+        older = self.described.get(version, ("", {}))
+        self.described[version] = (older[0] if text is None else text, {**older[1], **pages})
 
     def decisions(self) -> list[OperatorDecision]:
         """Return the open decisions, the model's own first, then by version."""
         return [found for version in (None, *self._packages) if (found := decision_in(version, self._tags(version)))]
 
     def decide(self, decision: OperatorDecision) -> None:
-        """Open a decision, in place of an open one and of an older answer.
-
-        Raises:
-            ModelError: There is no such version.
-        """
+        """Open a decision, in place of an open one and of an older answer."""
         self._retag(decision.version, asking(decision))
 
     def answer(self, decision: OperatorDecision, text: str) -> None:
@@ -226,9 +228,9 @@ class MemoryLedger:
             self._head = chain.Head(entry.seq, entry.hash)
             return entry
 
-    def entries(self) -> list[LedgerEntry]:
-        """Return all entries in order."""
-        return list(self._entries)
+    def entries(self, after: int = 0) -> list[LedgerEntry]:
+        """Return the entries behind a ``seq`` in order."""
+        return self._entries[after:]
 
     def verify(self) -> int:
         """Return the number of entries when the chain is whole.

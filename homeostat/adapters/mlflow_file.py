@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from homeostat.errors import HomeostatError, TransientError
+from homeostat.healing.tags import aliases_in
 from homeostat.ports import Aliases
 
 _BUSY_S = 2.0
@@ -32,7 +33,8 @@ class MlflowFile:
     def aliases(self) -> Aliases:
         """Return who serves now."""
         rows = self._rows("SELECT alias, version FROM registered_model_aliases WHERE name = ?", self._product)
-        return Aliases(**{alias: str(version) for alias, version in rows if alias in Aliases.__slots__})
+        tags = self._rows("SELECT key, value FROM registered_model_tags WHERE name = ?", self._product)
+        return aliases_in(dict(rows), dict(tags))
 
     def folder_of(self, version: str) -> Path | None:
         """Return where a version's files lie, None if there is no such version or it lies on no local disk."""

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from homeostat.errors import HomeostatError, ModelError, TransientError
-from homeostat.healing.tags import answer_in, asking
+from homeostat.healing.tags import aliases_in, answer_in, asking
 from homeostat.ports import Aliases, OperatorDecision
 
 _TOO_MANY, _BROKEN = 429, 500  # statuses that pass
@@ -42,8 +42,7 @@ class MlflowPage:
             said = self._call("GET", None, "get", {})["registered_model"]
         except ModelError:
             return Aliases()
-        pairs = ((entry["alias"], str(entry["version"])) for entry in said.get("aliases", ()))
-        return Aliases(**{alias: version for alias, version in pairs if alias in Aliases.__slots__})
+        return aliases_in({entry["alias"]: entry["version"] for entry in said.get("aliases", ())}, _tags(said))
 
     def is_there(self) -> bool:
         """Return whether the server answers and knows the product."""
@@ -68,7 +67,7 @@ class MlflowPage:
         """Return what became of the last decision on a version, None while it is open or if there never was one."""
         found = self._call("GET", version, "get", {})
         said = found["registered_model"] if version is None else found["model_version"]
-        return answer_in({tag["key"]: tag.get("value", "") for tag in said.get("tags", ())})
+        return answer_in(_tags(said))
 
     def _call(self, method: str, version: str | None, what: str, fields: Mapping[str, str]) -> dict[str, Any]:
         of = {"name": self._product} if version is None else {"name": self._product, "version": version}
@@ -90,3 +89,7 @@ class MlflowPage:
         except (URLError, OSError, HTTPException, ValueError) as error:
             raise TransientError(f"no MLflow answers at {self._url}: {error}") from error
         return said
+
+
+def _tags(said: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in said.get("tags", ())}

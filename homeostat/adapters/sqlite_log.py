@@ -46,11 +46,17 @@ class SqliteLog:
         HomeostatError: The disk is full or the file is damaged; the message names the file.
     """
 
-    def __init__(self, path: Path, *, power_safe: bool = False) -> None:
-        """Open the file, making it and its folder where they are missing."""
+    def __init__(self, path: Path, *, power_safe: bool = False, read_only: bool = False) -> None:
+        """Open the file, making it and its folder where they are missing, or ``read_only`` as it is."""
         self._path = path
         self._lock = RLock()  # one connection, used by one thread at a time
         with self._explained():
+            if read_only:  # SQLite itself refuses to write; a checkpoint or another writer is not in the way
+                uri = f"{path.resolve().as_uri()}?mode=ro"
+                self._connection = sqlite3.connect(
+                    uri, _BUSY_S, isolation_level=None, check_same_thread=False, uri=True
+                )
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             # Autocommit: transactions are written out, so that each takes its lock at its begin.
             self._connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)

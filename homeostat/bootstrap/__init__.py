@@ -11,6 +11,8 @@ from homeostat.bootstrap.sight import (
     metric_samples,
     mlflow_file,
     mlflow_page,
+    oidc_tokens,
+    past_of,
     process_telemetry,
     replay_pace,
     serve_metrics,
@@ -27,6 +29,7 @@ from homeostat.bootstrap.stack import (
     ledger_of,
     open_stack,
     registry_of,
+    scratch_stack,
 )
 from homeostat.bootstrap.workers import build_worker, build_workers, embedded_ingestor
 
@@ -53,11 +56,14 @@ __all__ = [
     "mlflow_file",
     "mlflow_page",
     "mlflow_uri",
+    "oidc_tokens",
     "open_stack",
+    "past_of",
     "process_telemetry",
     "product_home",
     "registry_of",
     "replay_pace",
+    "scratch_stack",
     "serve_metrics",
     "share",
     "sight_of",

@@ -11,6 +11,7 @@ from homeostat.adapters.apscheduler_pace import ReplayPace
 from homeostat.adapters.followed_registry import FollowedRegistry, Registry
 from homeostat.adapters.mlflow_file import MlflowFile
 from homeostat.adapters.mlflow_page import MlflowPage
+from homeostat.adapters.oidc_tokens import Issuer, OidcTokens
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.adapters.sql import SqlCases, SqlLedger
 from homeostat.adapters.stream_clock import StreamClock
@@ -51,10 +52,23 @@ def sight_of(contract: Contract, home: Path) -> Sight:
     )
 
 
+def past_of(contract: Contract, home: Path) -> EventLog:
+    """Return the event log of a product to read and no more, also while its instance runs."""
+    return open_log(contract, home, Settings(), read_only=True)
+
+
 def mlflow_page(contract: Contract, url: str) -> MlflowPage:
     """Return where decisions are handed in while MLflow's server runs: it needs no import of MLflow."""
     settings = Settings()
     return MlflowPage(url, contract.product, settings.mlflow_login)
+
+
+def oidc_tokens(settings: Settings) -> OidcTokens | None:
+    """Return who vouches for callers, None where only the instance's own tokens count."""
+    said = settings.oidc
+    if said is None:
+        return None
+    return OidcTokens(Issuer(said.issuer, said.audience, str(said.jwks_url), said.role_claim, said.name_claim))
 
 
 def mlflow_file(contract: Contract, home: Path) -> MlflowFile:

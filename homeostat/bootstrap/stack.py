@@ -156,16 +156,22 @@ def embedded_stack(contract: Contract, home: Path, telemetry: Telemetry | None =
     return open_stack(contract, home, Settings().without_servers(), telemetry)
 
 
+def scratch_stack(contract: Contract, home: Path) -> Stack:
+    """Return an embedded stack whose alerts reach nobody: they stay in a file below ``home``."""
+    quiet = Settings().without_servers().model_copy(update={"alerts": AlertSettings()})
+    return open_stack(contract, home, quiet)
+
+
 def open_stack(contract: Contract, home: Path, settings: Settings, telemetry: Telemetry | None = None) -> Stack:
     """Return the stack that the settings name, every port of it open."""
     lazy = LazyStack(contract, home, settings, telemetry)
     return Stack(**{port.name: getattr(lazy, port.name) for port in fields(Stack)})
 
 
-def open_log(contract: Contract, home: Path, settings: Settings) -> EventLog:
-    """Return the event log that the settings name."""
+def open_log(contract: Contract, home: Path, settings: Settings, *, read_only: bool = False) -> EventLog:
+    """Return the event log that the settings name; ``read_only`` keeps an embedded one from any change."""
     if settings.kafka is None:
-        return SqliteLog(home / "log.db")
+        return SqliteLog(home / "log.db", read_only=read_only)
     from homeostat.adapters.kafka_log import KafkaLog
 
     if settings.kafka.lanes > 1:

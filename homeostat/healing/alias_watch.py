@@ -5,10 +5,10 @@ from datetime import datetime
 
 from homeostat.errors import ModelError, StaleCaseError, TransientError
 from homeostat.healing.by_hand import Misplaced, moved_by_hand
-from homeostat.healing.operator import REFUSED
+from homeostat.healing.operator import REFUSED, named
 from homeostat.healing.tags import ANSWER_TAG
 from homeostat.metric_names import DECISIONS
-from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, Telemetry
+from homeostat.ports import ALIASES, Aliases, CaseStore, Ledger, ModelRegistry, Telemetry
 from homeostat.records import Action, CanaryVerdict, Case, derived_id
 
 _VALIDATED = frozenset({Action.START.value, Action.PROMOTE.value, "adopted"})  # entries that name a version that passed
@@ -26,6 +26,8 @@ class AliasWatch:
         self._cases = cases
         self._ledger = ledger
         self._telemetry = telemetry
+        self._validated: set[str] = set()
+        self._read = 0  # of the ledger, for them
 
     def look(self, now: datetime) -> CanaryVerdict | None:
         """Return what a person decided by moving an alias, None when nobody has or what they did was put back.
@@ -33,14 +35,16 @@ class AliasWatch:
         Raises:
             TransientError: Somebody else wrote the case first.
         """
-        for _ in Aliases.__slots__:  # each may be misplaced
+        for _ in ALIASES:  # each may be misplaced
             case, aliases = self._cases.load(), self._registry.aliases()
             if case.champion is None:
                 self._adopt(case, aliases, now)
                 return None
             found = moved_by_hand(case, aliases, now, self._is_validated)
             if not isinstance(found, Misplaced):
-                return found
+                if case.on_trial and found is None and aliases.share != case.share is not None:  # its tag was edited
+                    self._registry.set_alias("challenger", case.challenger, case.share)
+                return found and self._signed(found, aliases)
             self._put_back(found, case, aliases, now)
         return None
 
@@ -50,24 +54,35 @@ class AliasWatch:
             return
         reason = f"version {aliases.champion} serves already"
         payload = {"version": aliases.champion, "champion": aliases.champion, "reason": reason}
-        self._ledger.append(derived_id(self._product, "adopted", aliases.champion), now, "adopted", payload, "operator")
-        save(self._cases, replace(case, champion=aliases.champion, previous=aliases.previous))
+        entry_id = derived_id(self._product, "adopted", aliases.champion)
+        self._ledger.append(entry_id, now, "adopted", payload, self._mover("champion", aliases))
+        adopted = replace(case, champion=aliases.champion, previous=aliases.previous, serving_entry=entry_id)
+        save(self._cases, adopted)
 
     def _put_back(self, found: Misplaced, case: Case, aliases: Aliases, now: datetime) -> None:
         """Put an alias back where it belongs; the case's new revision makes the next time another one."""
-        payload = {"alias": found.alias, "version": found.version, "champion": case.champion, "reason": found.reason}
-        entry_id = derived_id(self._product, "put_back", found.alias, found.version or "", str(case.revision))
-        self._ledger.append(entry_id, now, "put_back", payload, "operator")
-        self._telemetry.count(DECISIONS, product=self._product, action="put_back")
         rightful = self._if_there(found.rightful) or (aliases.previous if found.alias == "champion" else None)
+        champion = rightful if found.alias == "champion" else case.champion
+        payload = {"alias": found.alias, "version": found.version, "champion": champion, "reason": found.reason}
+        entry_id = derived_id(self._product, "put_back", found.alias, found.version or "", str(case.revision))
+        self._ledger.append(entry_id, now, "put_back", payload, self._mover(found.alias, aliases))
+        self._telemetry.count(DECISIONS, product=self._product, action="put_back")
         if shown := found.version or rightful:
             self._registry.tag(shown, {ANSWER_TAG: f"{REFUSED}{found.reason}"})
         self._registry.set_alias(found.alias, rightful)
-        if found.alias == "champion":
-            case = replace(case, champion=rightful)
+        if champion != case.champion:  # it was deleted
+            case = replace(case, champion=champion, serving_entry=entry_id)
         elif found.alias == "previous":
             case = replace(case, previous=rightful)
         save(self._cases, case)
+
+    def _signed(self, found: CanaryVerdict, aliases: Aliases) -> CanaryVerdict:
+        """Return a person's verdict with the name of who moved the alias, where it is known."""
+        alias = "challenger" if found.action is Action.REJECT else "champion"
+        return replace(found, actor=self._mover(alias, aliases))
+
+    def _mover(self, alias: str, aliases: Aliases) -> str:
+        return named(self._registry.mover(alias, getattr(aliases, alias)))
 
     def _if_there(self, version: str | None) -> str | None:
         """Return a version, None for one that was deleted and its aliases with it."""
@@ -79,16 +94,20 @@ class AliasWatch:
 
     def _is_validated(self, version: str) -> bool:
         """Return whether a version has passed the offline gates once, by the ledger."""
-        return any(e.kind in _VALIDATED and e.payload["version"] == version for e in self._ledger.entries())
+        for entry in self._ledger.entries(self._read):
+            self._read = entry.seq
+            if entry.kind in _VALIDATED:
+                self._validated.add(entry.payload["version"])
+        return version in self._validated
 
 
-def save(cases: CaseStore, case: Case) -> None:
-    """Store a case.
+def save(cases: CaseStore, case: Case) -> Case:
+    """Store a case and return it with its new revision.
 
     Raises:
         TransientError: Somebody else wrote it first.
     """
     try:
-        cases.save(case)
+        return cases.save(case)
     except StaleCaseError as error:
         raise TransientError(f"the case was written meanwhile: {error}") from error

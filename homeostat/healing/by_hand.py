@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from homeostat.healing.closing import REVISION
+from homeostat.healing.closing import SERVING
 from homeostat.ports import Aliases
 from homeostat.records import Action, CanaryVerdict, Case, derived_id
 
@@ -84,7 +84,7 @@ def _verdict(case: Case, action: Action, version: str | None, reason: str, now: 
         request_id = str(case.request_id)
         verdict_id = derived_id(request_id, action, version or "")  # the judge's would be the same
     else:
-        request_id = derived_id("by hand", action, version or "", str(case.revision))
+        request_id = derived_id("by hand", action, version or "", case.serving_entry or "")
         verdict_id = request_id
-    evidence = {"champion": case.champion, REVISION: case.revision}
+    evidence = {"champion": case.champion, SERVING: case.serving_entry}
     return CanaryVerdict(verdict_id, request_id, now, action, version, reason, evidence, actor="operator")

@@ -5,7 +5,7 @@ entries, their hashes and the stored head is found only by a head that was kept 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -95,6 +95,46 @@ def seal(entry: LedgerEntry) -> str:
     """Return the hash the entry must carry: SHA-256 over the previous hash and everything it says."""
     body = canonical([entry.seq, entry.entry_id, entry.at, entry.kind, entry.actor, entry.payload])
     return sha256((entry.previous_hash + body).encode()).hexdigest()
+
+
+def as_line(entry: LedgerEntry) -> str:
+    """Return an entry as one line of JSON that holds all that its hash is made of."""
+    return json.dumps(plain(entry), ensure_ascii=False, allow_nan=False)
+
+
+def in_lines(lines: Iterable[str]) -> list[LedgerEntry]:
+    """Return the entries of an export.
+
+    Raises:
+        LedgerError: A line is no entry; the message names it.
+    """
+    entries = []
+    for number, line in enumerate(lines, 1):
+        try:
+            said = json.loads(line)
+            entries.append(LedgerEntry(**said | {"at": datetime.fromisoformat(said["at"])}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerError(f"line {number} is no entry of a ledger as `homeostat log --json` writes it") from error
+    return entries
+
+
+def verify_export(entries: Sequence[LedgerEntry], ledger: Sequence[LedgerEntry] | None = None) -> int:
+    """Return the number of entries when an export is whole, and a ledger still begins with it.
+
+    Only so is it found that somebody rewrote a ledger from its first entry to its head.
+
+    Args:
+        entries: Of the export, in order.
+        ledger: What it was made of, as it is now; None without one.
+
+    Raises:
+        LedgerError: An entry does not fit the chain, or is another one in the ledger; the message names the first.
+    """
+    count = verify(entries, Head(entries[-1].seq, entries[-1].hash) if entries else EMPTY)
+    for i, entry in enumerate(entries if ledger is not None else ()):
+        if ledger is not None and ledger[i : i + 1] != [entry]:
+            raise LedgerError(f"entry {entry.seq} ({entry.entry_id}) is another one in the ledger than in the export")
+    return count
 
 
 def verify(entries: Sequence[LedgerEntry], head: Head) -> int:

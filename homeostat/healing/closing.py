@@ -1,7 +1,9 @@
 """How a verdict moves a case: pure, so that the same verdict delivered twice moves it once."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from homeostat.contract.policies import HealingPolicy
 from homeostat.ports import Aliases, LedgerEntry
@@ -10,8 +12,15 @@ from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState,
 GUARDRAIL = "guardrail"
 """Key in a verdict's evidence: a limit that needs no comparison was broken."""
 
-REVISION = "case_revision"
-"""Key in a verdict's evidence: the revision of the case at the look."""
+SERVING = "serving_entry"
+"""Key in a verdict's evidence on who serves: the ledger's entry by which the champion had begun to at the look.
+
+A version may be rolled back, brought back by hand and rolled back again: what was said of the first time is not
+about the second.
+"""
+
+SHARE = "next_share"
+"""Key in a verdict's evidence: what share of entities a challenger is to answer."""
 
 _MOST_BACK_OFF = 8.0  # times the cooldown
 
@@ -27,34 +36,44 @@ def still_true(verdict: CanaryVerdict, aliases: Aliases) -> CanaryVerdict:
     if aliases.champion in {against, verdict.version}:
         return verdict
     reason = f"judged against champion {against}, but {aliases.champion} serves now"
-    verdict_id = derived_id(verdict.request_id, Action.REJECT, verdict.version or "")
+    verdict_id = verdict_id_of(verdict.request_id, Action.REJECT, verdict.version, verdict.evidence)
     return replace(verdict, verdict_id=verdict_id, action=Action.REJECT, reason=reason)
 
 
 def is_due(verdict: CanaryVerdict, case: Case) -> bool:
     """Return whether the open case is waiting for this verdict."""
     if case.state is CaseState.TRAINING:
-        return True
+        return verdict.action is not Action.STEP
     if not case.on_trial or verdict.action is Action.START or verdict.version != case.challenger:
+        return False
+    if verdict.action is Action.STEP and verdict.evidence[SHARE] <= (case.share or 0):
         return False
     return not case.held or verdict.actor != HOMEOSTAT or GUARDRAIL in verdict.evidence
 
 
 def is_done(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
     """Return whether this verdict was carried out before, so that its promotion is only said again."""
+    if verdict.action is Action.STEP:  # nobody is told of it
+        return False
     if verdict.action is Action.START:
         return case.on_trial or case.state is CaseState.COOLDOWN
     served = aliases.champion == verdict.version and verdict.version is not None
     return case.state is CaseState.COOLDOWN and served == (verdict.action is Action.PROMOTE)
 
 
-def is_over(verdict: CanaryVerdict, case: Case) -> bool:
-    """Return whether the case was written after a rollback that is under way in the registry.
+def verdict_id_of(request_id: str, action: Action, version: str | None, evidence: Mapping[str, Any]) -> str:
+    """Return a verdict's id: a request has one of each kind on a version, a rollback for each time it serves.
 
-    Much may happen at one moment of a replay's clock. Where the verdict says which case it saw, that decides.
+    A step has one for each share.
     """
-    unchanged = verdict.evidence.get(REVISION) == case.revision
-    return not unchanged and case.since is not None and case.since >= verdict.at
+    which = {Action.ROLLBACK: SERVING, Action.STEP: SHARE}.get(action)
+    this_time = (str(evidence.get(which)),) if which else ()
+    return derived_id(request_id, action, version or "", *this_time)
+
+
+def entry_of(verdict: CanaryVerdict) -> str:
+    """Return the id of the ledger's entry on what a verdict asks for."""
+    return derived_id(verdict.verdict_id, "decision")
 
 
 def promotion_of(verdict: CanaryVerdict, champion: str | None) -> Promotion:
@@ -126,4 +145,5 @@ def rested(case: Case, now: datetime) -> Case:
         fruitless_against=case.fruitless_against,
         champion=case.champion,
         previous=case.previous,
+        serving_entry=case.serving_entry,
     )

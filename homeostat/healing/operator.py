@@ -64,12 +64,16 @@ def actor_of(decision: OperatorDecision) -> str:
     >>> actor_of(OperatorDecision("3", "approve", " ann ")), actor_of(OperatorDecision("3", "approve"))
     ('operator:ann', 'operator')
     """
-    by = _by(decision)
-    return f"operator:{by}" if by else "operator"
+    return named(_by(decision))
+
+
+def named(name: str | None) -> str:
+    """Return an operator as the ledger names actors, with a name where one is known."""
+    return f"operator:{name}" if name else "operator"
 
 
 def _by(decision: OperatorDecision) -> str:
-    return (decision.by or _part(decision, "by")).strip()[:_LONGEST_NAME]
+    return (_part(decision, "by") or decision.by or "").strip()[:_LONGEST_NAME]
 
 
 def said(decision: OperatorDecision) -> str:

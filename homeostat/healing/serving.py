@@ -8,6 +8,7 @@ from homeostat.ports import LedgerEntry
 from homeostat.records import Action
 
 _ENDS = frozenset({Action.PROMOTE.value, Action.REJECT.value, Action.ROLLBACK.value})
+_STAYS = frozenset({"adopted", "put_back"})  # leave a challenger where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ def _after(before: Serving, entry: LedgerEntry) -> Serving:
     said = entry.payload
     if entry.kind == Action.START:
         return Serving(said["champion"], said["version"], said.get("share"), entry)
+    if entry.kind == Action.STEP:
+        return replace(before, share=said["share"], since=entry)
     if entry.kind in _ENDS:
         return Serving(said["champion"], since=entry)
-    if entry.kind == "adopted":
+    if entry.kind in _STAYS and said["champion"] != before.champion:
         return replace(before, champion=said["champion"], since=entry)
     return before

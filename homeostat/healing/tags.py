@@ -1,13 +1,14 @@
-"""The tags by which an operator and the healer talk, on a model version or on the registered model itself."""
+"""The tags by which operators, the healer and those who serve talk, on a version or on the registered model itself."""
 
 from collections.abc import Mapping
 
-from homeostat.ports import OperatorDecision
+from homeostat.ports import ALIASES, Aliases, OperatorDecision
 
 DECISION_TAG = "homeostat.decision"
 BY_TAG = "homeostat.decision_by"
 REASON_TAG = "homeostat.decision_reason"
 ANSWER_TAG = "homeostat.decision_answer"
+SHARE_TAG = "homeostat.canary_share"  # on the model, where it is read together with the aliases
 
 
 def decision_in(version: str | None, tags: Mapping[str, str]) -> OperatorDecision | None:
@@ -30,3 +31,39 @@ def asking(decision: OperatorDecision) -> dict[str, str | None]:
 def answering(text: str) -> dict[str, str | None]:
     """Return the tags that close a decision, None for one to remove; a crash in between leaves it open."""
     return {ANSWER_TAG: text, BY_TAG: None, REASON_TAG: None, DECISION_TAG: None}
+
+
+def mover_in(tags: Mapping[str, str], alias: str, version: str | None) -> str | None:
+    """Return who put an alias where it is, or took it away, by the registered model's tags; None where they don't say.
+
+    MLflow's server writes them for whoever has logged in: deploy/mlflow/who.py.
+
+    >>> mover_in({"homeostat.champion_by": "3: ann"}, "champion", "3")
+    'ann'
+    """
+    where, _, name = tags.get(f"homeostat.{alias}_by", "").partition(":")
+    return name.strip() or None if where == (version or "") else None
+
+
+def share_tag(version: str, share: float) -> dict[str, str | None]:
+    """Return the tag that gives a challenger its share of entities; it names the version, so no other can have it."""
+    return {SHARE_TAG: f"{version}: {share}"}
+
+
+def aliases_in(versions: Mapping[str, str], tags: Mapping[str, str]) -> Aliases:
+    """Return who serves by the registered model's aliases and tags.
+
+    >>> aliases_in({"champion": "1", "challenger": "2", "mine": "7"}, {"homeostat.canary_share": "2: 0.25"})
+    Aliases(champion='1', challenger='2', previous=None, share=0.25)
+    """
+    known = {alias: str(versions[alias]) for alias in ALIASES if alias in versions}
+    return Aliases(**known, share=_share(known.get("challenger"), tags.get(SHARE_TAG, "")))
+
+
+def _share(challenger: str | None, text: str) -> float | None:
+    version, _, share = text.partition(":")
+    try:
+        found = float(share)
+    except ValueError:  # a person's words
+        return None
+    return found if version == challenger and 0 <= found <= 1 else None

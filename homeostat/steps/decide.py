@@ -142,6 +142,7 @@ class DecideStep:
             fruitless_against=case.fruitless_against,
             champion=case.champion,
             previous=case.previous,
+            serving_entry=case.serving_entry,
         )
 
     def _saved(self, case: Case) -> Case:

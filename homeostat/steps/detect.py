@@ -12,12 +12,13 @@ from homeostat.contract.model import Contract
 from homeostat.drift.budget import policy_in_force
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.diagnosis import FaultKind
+from homeostat.drift.domain import ROWS, DomainTest, domain_test
 from homeostat.drift.norms import SCALES
 from homeostat.drift.performance import LossBlock
-from homeostat.drift.profile import FILE, Profile
+from homeostat.drift.profile import Profile, stored_profile
 from homeostat.drift.quarantine import Quarantine, broken_spans
 from homeostat.drift.report import Judgement, judge_window, unknown
-from homeostat.drift.samples import Sample
+from homeostat.drift.samples import Sample, thinned
 from homeostat.drift.window import MovingWindow
 from homeostat.errors import ModelError
 from homeostat.ports import ModelRegistry, Telemetry
@@ -83,6 +84,15 @@ class _Watch:
             total.merge(live.counts)
         return total
 
+    def told_apart(self, broken: Sequence[Span]) -> DomainTest | None:
+        """Return how well a classifier tells the window's rows from the reference's; None where it has none."""
+        reference, kept = self.counter.profile.domain, self.inputs.sums(broken)
+        if reference is None or not kept:
+            return None
+        return domain_test(
+            reference, self.quarantine.coder, thinned([live.sample for live in kept], ROWS), self._window
+        )
+
 
 class DetectStep:
     """Folds predictions and outcomes into a moving window under the champion's profile; each tick reports on it.
@@ -118,11 +128,11 @@ class DetectStep:
         start = _restart_after(predictions, version)
         if start:
             self._watch.restart_inputs()
-        self._watch.count([row for row in predictions[start:] if _counts_for(row, version)])
+        self._watch.count([row for row in predictions[start:] if counts_for(row, version)])
         start = _restart_after(outcomes, version)
         if start:
             self._watch.restart_losses()
-        self._watch.mature([row for row in outcomes[start:] if _counts_for(row, version)])
+        self._watch.mature([row for row in outcomes[start:] if counts_for(row, version)])
 
     def tick(self, now: datetime) -> list[Record]:
         """Return one report on the window that ends now."""
@@ -137,13 +147,17 @@ class DetectStep:
             broken = broken_spans(incidents)
             self._watch.inputs.forget(oldest)
             self._watch.losses.forget(oldest - maturity)
-            metric = self._contract.objective.metric
-            judgement = judge_window(self._watch.total(broken), self._watch.losses.sums(broken), self._policy, metric)
+            judgement = self._judged(self._watch, broken)
             span = self._watch.inputs.span()
         report = self._report(judgement, span or (now - self._contract.drift.window, now), now)
         report = replace(report, incidents=incidents)
         self._measure(report)
         return [report]
+
+    def _judged(self, watch: _Watch, broken: Sequence[Span]) -> Judgement:
+        counts, losses, metric = watch.total(broken), watch.losses.sums(broken), self._contract.objective.metric
+        asked = self._policy.domain_classifier and counts.rows >= self._policy.min_rows
+        return judge_window(counts, losses, self._policy, metric, watch.told_apart(broken) if asked else None)
 
     def _is_news(self, predictions: Sequence[Prediction], outcomes: Sequence[Outcome]) -> bool:
         """Return whether the rows name a champion other than the one under watch."""
@@ -159,20 +173,11 @@ class DetectStep:
         if champion is None:
             return
         try:
-            profile = self._profile(champion)
+            profile = stored_profile(self._registry.load(champion).files, self._contract.feature_names)
         except ModelError as error:
             self._blind = f"version {champion} can't be watched: {error}"
             return
         self._watch = _Watch(champion, profile, self._contract)
-
-    def _profile(self, version: str) -> Profile:
-        stored = self._registry.load(version).files.get(FILE)
-        if stored is None:
-            raise ModelError(f"its package has no {FILE}")
-        profile = Profile.from_bytes(stored)
-        if profile.features != self._contract.feature_names:
-            raise ModelError(f"{FILE} has other features than the contract")
-        return profile
 
     def _report(self, judgement: Judgement, span: tuple[datetime, datetime], now: datetime) -> DriftReport:
         version = self._watch.version if self._watch else None
@@ -190,6 +195,7 @@ class DetectStep:
             performance=judgement.performance,
             reasons=judgement.reasons,
             estimate=judgement.estimate,
+            domain=judgement.domain,
         )
 
     def _measure(self, report: DriftReport) -> None:
@@ -214,7 +220,7 @@ class DetectStep:
             telemetry.gauge(metric_names.LABEL_MATURITY, ratio, product=product)
 
 
-def _counts_for(row: Prediction | Outcome, champion: str) -> bool:
+def counts_for(row: Prediction | Outcome, champion: str) -> bool:
     """Return whether the row was predicted while ``champion`` was the champion.
 
     A row of the canary arm names the challenger; the champion scored it too.

@@ -15,7 +15,7 @@ from homeostat.features.windows import EPOCH, microseconds
 from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
 from homeostat.ports import OnlineFeatures, Telemetry
 from homeostat.records import DeadLetter, Label, RawEvent, RawLabel, Record, derived_id
-from homeostat.tabular import as_records, single_rows, utc_times
+from homeostat.tabular import FEW, as_records, feature_rows, single_rows, utc_times
 
 CLOCK_SLACK: Final = timedelta(minutes=1)  # clocks of producers may be this far ahead of ours
 
@@ -55,14 +55,15 @@ class IngestStep:
         """Return feature rows, labels and dead letters; the rows are stored when this returns."""
         batch = self._sorted_out(records, now)
         rows = self._builder.add(batch.events, batch.labels)
-        last = self._note_entities(batch.events)
-        if last:
-            self._online.write(single_rows(rows[last]))
+        records = as_records(rows)
+        if last := self._note_entities(batch.events):
+            alone = rows.height <= FEW  # then each is a record already
+            self._online.write(feature_rows(records[i] for i in last) if alone else single_rows(rows[last]))
         self._newest_us = batch.newest_us  # not before: a batch repeated after a failed write is judged as it was
         self._telemetry.count(EVENTS, rows.height, product=self._product)
         for letter in batch.letters:
             self._telemetry.count(QUARANTINED, product=self._product, topic=letter.topic)
-        return [*as_records(rows), *self._labels(batch.labels), *batch.letters]
+        return [*records, *self._labels(batch.labels), *batch.letters]
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
         """Fold again what was handled before a restart; all events may come before the first label."""

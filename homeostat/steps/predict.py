@@ -8,7 +8,7 @@ from math import isfinite
 from time import perf_counter
 from typing import Protocol
 
-from homeostat.canary.routing import arm_of, propensity
+from homeostat.canary.routing import arm_of, propensity, share_of
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError, ModelError
 from homeostat.features.query import Query
@@ -31,7 +31,13 @@ class _Scored:
     aliases: Aliases
     scores: dict[str, list[float]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    scoring_ms: dict[str, float] = field(default_factory=dict)
     latency_ms: float = 0.0
+
+    def slow(self, limit_ms: float) -> tuple[str, ...]:
+        """Return the versions that would have taken longer than a limit if no other had scored the batch."""
+        others_ms = self.latency_ms - sum(self.scoring_ms.values())
+        return tuple(version for version, own_ms in self.scoring_ms.items() if others_ms + own_ms > limit_ms)
 
     def serving(self, arm: Arm) -> tuple[Arm, str | None, str | None]:
         """Return the arm and version that answer for an arm, and what failed where they are not its own."""
@@ -150,7 +156,9 @@ class PredictStep:
         columns = dict(zip(self._contract.feature_names, zip(*values, strict=True), strict=True))
         for version in dict.fromkeys(wanted):
             try:
-                scored.scores[version] = _finite(self._model(version).score_cells(columns).tolist())
+                model, started = self._model(version), perf_counter()
+                scored.scores[version] = _finite(model.score_cells(columns).tolist())
+                scored.scoring_ms[version] = (perf_counter() - started) * 1000
             except ModelError as error:
                 scored.failures[version] = f"version {version} failed: {error}"
         return scored
@@ -165,7 +173,8 @@ class PredictStep:
     def _predictions(
         self, rows: Sequence[FeatureRow | Query], values: Sequence[Values], scored: _Scored, now: datetime
     ) -> list[Prediction]:
-        challenger, share = scored.aliases.challenger, self._contract.canary.share
+        challenger, share = scored.aliases.challenger, share_of(scored.aliases, self._contract.canary)
+        slow = scored.slow(self._contract.sla.latency_ms)
         answers = {arm: scored.serving(arm) for arm in (Arm.CHAMPION, Arm.CHALLENGER)}
         predictions = []
         for i, row in enumerate(rows):
@@ -187,6 +196,7 @@ class PredictStep:
                     scores={known: scores[i] for known, scores in scored.scores.items()},
                     fallback=fallback,
                     on_request=isinstance(row, Query),
+                    slow=slow,
                 )
             )
         return predictions

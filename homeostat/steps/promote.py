@@ -9,7 +9,18 @@ from homeostat.contract.durations import written
 from homeostat.contract.model import Contract
 from homeostat.healing.alias_watch import AliasWatch, save
 from homeostat.healing.by_hand import is_overtaken
-from homeostat.healing.closing import closed, is_done, is_due, is_over, promotion_in, promotion_of, rested, still_true
+from homeostat.healing.closing import (
+    SERVING,
+    SHARE,
+    closed,
+    entry_of,
+    is_done,
+    is_due,
+    promotion_in,
+    promotion_of,
+    rested,
+    still_true,
+)
 from homeostat.healing.envelope import outside
 from homeostat.healing.operator import ACTIONS, DONE, REFUSED, Wish, actor_of, refusal, said, told, wish_of
 from homeostat.metric_names import APPROVAL_WAIT, CASE_AGE, CASE_STATE, DECISIONS
@@ -72,10 +83,10 @@ class PromoteStep:
         promotions = [*self._said_before(), *self._end_wait(now), *self._follow_by_hand(now)]
         case = self._cases.load()
         if case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
-            self._save(rested(case, now))
+            case = self._save(rested(case, now))
         for decision in self._registry.decisions():
-            self._hear(decision, now)
-        self._show(self._cases.load(), now)
+            case = self._hear(decision, case, now)
+        self._show(case, now)
         return promotions
 
     def _carry_out(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
@@ -97,8 +108,8 @@ class PromoteStep:
             return promotion_of(verdict, aliases.champion)
         if not is_due(verdict, case):
             return None
-        if verdict.action is Action.START:
-            return self._start(verdict, case, aliases, now)
+        if verdict.action in {Action.START, Action.STEP}:
+            return self._give_traffic(verdict, case, aliases, now)
         if (why := self._waits_for(verdict, case)) is not None:
             self._wait(replace(verdict, reason=f"{verdict.reason}; {why}"), case, aliases, now)
             return None
@@ -112,13 +123,22 @@ class PromoteStep:
             return None
         return outside(self._contract, self._registry.load(str(verdict.version)), verdict.evidence)
 
-    def _start(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
+    def _give_traffic(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
+        """Give a challenger its first share of the traffic, or a greater one, of which nobody is told."""
         self._record(verdict, aliases.champion, now)
-        self._registry.set_alias("challenger", verdict.version)
+        share = self._share(verdict)
+        self._registry.set_alias("challenger", verdict.version, share)
         if case.champion is None:  # it served before the case knew of such things
             case = replace(case, champion=aliases.champion, previous=aliases.previous)
+        case = replace(case, share=share, share_since=now)
+        if verdict.action is Action.STEP:
+            self._save(case)
+            return None
         self._save(replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now))
         return promotion_of(verdict, aliases.champion)
+
+    def _share(self, verdict: CanaryVerdict) -> float:
+        return float(verdict.evidence.get(SHARE, self._contract.canary.climb[0]))
 
     def _wait(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> None:
         """Leave a proven challenger in its canary until an operator has decided; later evidence replaces the first."""
@@ -134,7 +154,7 @@ class PromoteStep:
         champion = verdict.version if verdict.action is Action.PROMOTE else aliases.champion
         self._record(verdict, champion, now)
         if verdict.action is Action.PROMOTE:
-            case = self._serve(str(verdict.version), case, aliases)
+            case = replace(self._serve(str(verdict.version), case, aliases), serving_entry=entry_of(verdict))
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
@@ -154,25 +174,26 @@ class PromoteStep:
         return replace(case, champion=version)
 
     def _roll_back(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
-        """Give the traffic back to ``previous``; a case that is open meanwhile rested on the bad champion, and ends."""
-        if case.champion is not None:  # the case knows the way back, wherever a person has moved its alias meanwhile
-            aliases = replace(aliases, previous=case.previous)
-        begun = aliases.champion == aliases.previous and aliases.champion != verdict.version
-        if aliases.previous is None or not (begun or aliases.champion == verdict.version):
+        """Give the traffic back to ``previous``; a case that is open meanwhile rested on the bad champion, and ends.
+
+        The case knows who serves since when, wherever a person has moved the aliases meanwhile.
+        """
+        entry_id = entry_of(verdict)
+        if case.serving_entry == entry_id:
+            return promotion_of(verdict, case.champion)
+        champion, previous = (case.champion, case.previous) if case.champion else (verdict.version, aliases.previous)
+        is_on_this_time = verdict.evidence.get(SERVING) == case.serving_entry and verdict.version == champion
+        if not is_on_this_time or previous in {None, champion} or aliases.champion not in {champion, previous}:
             return None
-        if begun and is_over(verdict, case):
-            done = case.state is CaseState.COOLDOWN and case.request_id == verdict.request_id
-            return promotion_of(verdict, aliases.champion) if done else None
-        if case.champion not in {None, verdict.version}:  # a person had put it there, and it was put back
-            return None
-        self._record(verdict, aliases.previous, now)
-        self._registry.set_alias("champion", aliases.previous)
+        self._record(verdict, previous, now)
+        self._registry.set_alias("champion", previous)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
-        ended = replace(case, request_id=verdict.request_id, champion=aliases.previous, previous=aliases.previous)
-        self._save(closed(ended, verdict, aliases.previous, now, policy=self._contract.healing))
-        return promotion_of(verdict, aliases.previous)
+        back = replace(case, champion=previous, previous=previous, serving_entry=entry_id)
+        ended = replace(back, request_id=verdict.request_id)
+        self._save(closed(ended, verdict, previous, now, policy=self._contract.healing))
+        return promotion_of(verdict, previous)
 
     def _follow_by_hand(self, now: datetime) -> list[Record]:
         """Carry out what people meant who moved aliases in the registry, until the aliases are as they should be."""
@@ -190,8 +211,11 @@ class PromoteStep:
 
     def _end_wait(self, now: datetime) -> list[Record]:
         """Reject a proven challenger that nobody has approved by its deadline; one that is held has none."""
-        case, deadline = self._cases.load(), self._contract.canary.approval_deadline
-        if deadline is None or case.waiting_since is None or case.held or now < case.waiting_since + deadline:
+        deadline = self._contract.canary.approval_deadline
+        if deadline is None:
+            return []
+        case = self._cases.load()
+        if case.waiting_since is None or case.held or now < case.waiting_since + deadline:
             return []
         reason = f"nobody approved it within {written(deadline)}: {case.reason}"
         request_id, version = str(case.request_id), case.challenger
@@ -207,26 +231,27 @@ class PromoteStep:
         last = next((e for e in reversed(self._ledger.entries()) if e.kind in _OUTCOMES), None)
         return [promotion_in(last)] if last and "verdict_id" in last.payload else []
 
-    def _hear(self, decision: OperatorDecision, now: datetime) -> None:
+    def _hear(self, decision: OperatorDecision, case: Case, now: datetime) -> Case:
         """Answer what can't be done, and hold a canary; the judge has still to say its part of the rest."""
-        case = self._cases.load()
         wish = wish_of(decision)
         if wish is Wish.RETRAIN:  # the other half's
-            return
+            return case
         why_not = refusal(decision, case, self._registry.aliases())
         if why_not is not None:
             self._registry.answer(decision, f"{REFUSED}{why_not}")
         elif wish is Wish.HOLD:
-            self._hold(decision, case, now)
+            return self._hold(decision, case, now)
+        return case
 
-    def _hold(self, decision: OperatorDecision, case: Case, now: datetime) -> None:
+    def _hold(self, decision: OperatorDecision, case: Case, now: datetime) -> Case:
         request_id, version = str(case.request_id), str(case.challenger)
         if not case.held:
             payload = {"request_id": request_id, "version": version, "reason": said(decision)}
             self._ledger.append(derived_id(request_id, Wish.HOLD, version), now, Wish.HOLD, payload, actor_of(decision))
             self._telemetry.count(DECISIONS, product=self._contract.product, action=Wish.HOLD)
-            self._save(replace(case, held=True))
+            case = self._save(replace(case, held=True))
         self._registry.answer(decision, f"{DONE}version {version} stays in its canary until it is approved or rejected")
+        return case
 
     def _answer(self, promotion: Promotion) -> None:
         """Answer the operators who asked for what was done now."""
@@ -248,8 +273,8 @@ class PromoteStep:
             "reason": verdict.reason,
             "evidence": verdict.evidence,
         }
-        if kind is Action.START:
-            payload["share"] = self._contract.canary.share
+        if kind in {Action.START, Action.STEP}:
+            payload["share"] = self._share(verdict)
         entry_id = derived_id(verdict.verdict_id, "decision" if kind is verdict.action else kind)
         self._ledger.append(entry_id, now, kind.value, payload, verdict.actor)
         self._telemetry.count(DECISIONS, product=self._contract.product, action=kind.value)
@@ -258,8 +283,8 @@ class PromoteStep:
         if verdict.version is not None:
             self._registry.tag(verdict.version, {OUTCOME_TAG: outcome, REASON_TAG: verdict.reason})
 
-    def _save(self, case: Case) -> None:
-        save(self._cases, case)
+    def _save(self, case: Case) -> Case:
+        return save(self._cases, case)
 
     def _show(self, case: Case, now: datetime) -> None:
         product = self._contract.product

@@ -10,6 +10,7 @@ import polars as pl
 
 from homeostat.codec import decode, encode
 from homeostat.contract.model import Contract
+from homeostat.drift.domain import domain_reference
 from homeostat.drift.profile import FILE as PROFILE_FILE
 from homeostat.drift.profile import build_profile
 from homeostat.errors import InvalidRecordError, ModelError, TransientError
@@ -157,6 +158,9 @@ class TrainStep:
             seed=request.seed,
             window=contract.drift.window,
         )
+        if contract.drift.domain_classifier:
+            features, weights, window = profile.columns[:-1], result.made.weights, contract.drift.window
+            profile = replace(profile, domain=domain_reference(features, frame, weights, window, request.seed))
         worth = attribution(result.made.model, contract.feature_names, frame, metric, request.seed)
         profile = replace(profile, expected_loss_se=result.expected_loss_se, attribution=worth)
         tags = {"homeostat.report_id": request.report_id or "", "homeostat.reason": request.reason[:_TAG_CHARACTERS]}

@@ -7,17 +7,22 @@ the next one goes on in the same study.
 import sys
 
 from homeostat.bootstrap import build_workers
+from homeostat.processes.drift_pages import DriftPages
 from homeostat.processes.service import Service, run, watched
 from homeostat.processes.trainer import run_trainings
 
 
 def train(service: Service) -> int:
     """Answer retrain requests until the end."""
-    contract, stack = service.product.contract, service.product.stack
+    product, settings = service.product, service.settings
+    name, stack = product.contract.product, product.stack
     with service.stores():
-        workers = build_workers(contract, stack, service.settings.seed, service.steps, service.hook)
+        workers = build_workers(product.contract, stack, settings.seed, service.steps, service.hook)
+    pages = None
+    if settings.drift_pages and settings.contract is not None:
+        pages = {name: DriftPages(settings.home, settings.contract, product.home, name, stack.log)}
     with watched(service, lambda: None):
-        run_trainings({contract.product: workers["train"]}, service.clock, pass_s=0.5)
+        run_trainings({name: workers["train"]}, service.clock, pass_s=0.5, pages=pages)
     return 0
 
 

@@ -58,6 +58,8 @@ def test_entries_are_counted_from_one_and_chained(ledger: Ledger, at: datetime) 
 def test_entries_come_back_as_they_were_returned(ledger: Ledger, at: datetime) -> None:
     appended = fill(ledger, at)
     assert ledger.entries() == appended
+    assert ledger.entries(after=3) == appended[3:]
+    assert ledger.entries(after=len(appended)) == []
     assert ledger.entries()[0].at == at
 
 

@@ -74,6 +74,18 @@ def test_an_alias_points_to_the_version_set_last(registry: ModelRegistry) -> Non
     assert registry.aliases() == Aliases(champion=second, previous=first)
 
 
+def test_the_challengers_share_is_read_with_the_aliases_and_is_no_other_versions(registry: ModelRegistry) -> None:
+    first, second = registry.register(PACKAGE, "r1"), registry.register(OTHER, "r2")
+    registry.set_alias("challenger", first, 0.05)
+    registry.set_alias("challenger", first, 0.25)
+    assert registry.aliases() == Aliases(challenger=first, share=0.25)
+    registry.set_alias("champion", first)
+    registry.set_alias("challenger", second)
+    assert registry.aliases() == Aliases(champion=first, challenger=second)
+    registry.set_alias("challenger", None)
+    assert registry.aliases() == Aliases(champion=first)
+
+
 def test_an_alias_can_be_cleared_also_twice(registry: ModelRegistry) -> None:
     version = registry.register(PACKAGE, "r1")
     registry.set_alias("challenger", version)
@@ -111,6 +123,7 @@ def test_a_description_takes_the_place_of_an_older_one_and_the_package_stays(reg
     version = registry.register(PACKAGE, "r1")
     for text in ("**first** look", "second look, «later»"):
         registry.describe(version, text, {"card.html": f"<h1>{text}</h1>"})
+    registry.describe(version, None, {"drift.html": "a page beside the text that is there"})
     assert registry.load(version) == PACKAGE
     with pytest.raises(ModelError):
         registry.describe("7", "nobody", {})

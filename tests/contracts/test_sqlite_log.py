@@ -43,6 +43,27 @@ def fill(log: SqliteLog, at: datetime, count: int) -> None:
         log.append([NewMessage("a", b"%d" % i)], at + i * MINUTE)
 
 
+def test_a_reader_sees_what_a_writer_appends_and_can_change_nothing(tmp_path: Path, log: SqliteLog) -> None:
+    reader = SqliteLog(tmp_path / "log.db", read_only=True)
+    fill(log, START, 2)
+    assert [message.value for message in reader.read("a", 0, 10)] == [b"0", b"1"]
+    for change in (
+        lambda: fill(reader, START, 1),
+        lambda: reader.commit("group", {"a": 1}),
+        lambda: reader.trim("a", START + MINUTE),
+    ):
+        with pytest.raises(HomeostatError, match="can't be written"):
+            change()
+    fill(log, START + 2 * MINUTE, 1)
+    assert reader.end("a") == log.end("a") == 3
+
+
+def test_a_reader_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(HomeostatError, match="can't be opened"):
+        SqliteLog(tmp_path / "none.db", read_only=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_was_acknowledged_survives_kill_9_once(
     tmp_path: Path, run_until_killed: Callable[[str, int], list[str]]
 ) -> None:

@@ -30,7 +30,10 @@ class Deployment:
         contract: Path,
         servers: Mapping[str, str] | None = None,
         processes: Sequence[str] = PROCESSES,
+        modules: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """Start them; ``modules`` says what runs instead of a process's own service, with its arguments."""
+        self._modules = {name: (f"services.{name}",) for name in processes} | dict(modules or {})
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         self.ports = {name: free_port() for name in processes}
@@ -49,6 +52,11 @@ class Deployment:
         self.deaths = dict.fromkeys(processes, 0)
         self._watch = Thread(target=self._restart, daemon=True)
         self._watch.start()
+
+    def pid(self, process: str) -> int:
+        """Return the pid of a process as it runs now."""
+        with self._lock:
+            return self._running[process].pid
 
     def kill(self, process: str) -> None:
         """End a process by kill -9; it is started again."""
@@ -89,7 +97,7 @@ class Deployment:
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         with self._log(name).open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"],
+                [sys.executable, "-m", *self._modules[name]],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -18,8 +18,17 @@ from sqlalchemy.exc import SADeprecationWarning
 from homeostat.adapters.mlflow_registry.client import may_pass, mlflow_errors
 from homeostat.adapters.mlflow_registry.file_version import FileVersion
 from homeostat.errors import HomeostatError, ModelError
-from homeostat.healing.tags import DECISION_TAG, answer_in, answering, asking, decision_in
-from homeostat.ports import Aliases, ModelPackage, OperatorDecision
+from homeostat.healing.tags import (
+    DECISION_TAG,
+    aliases_in,
+    answer_in,
+    answering,
+    asking,
+    decision_in,
+    mover_in,
+    share_tag,
+)
+from homeostat.ports import ALIASES, Aliases, ModelPackage, OperatorDecision
 
 _REQUEST = "homeostat.request_id"
 _FILES = "model"  # artifact folder of a run that holds the package's files
@@ -94,24 +103,30 @@ class MlflowRegistry:
         MLflow takes 4 ms to say so and is asked at every micro-batch; while SQLite says that nobody has
         written to the file, the last answer still holds.
         """
-        found = self._registered().aliases
-        return Aliases(**{a: str(found[a]) for a in Aliases.__slots__ if a in found})
+        found = self._registered()
+        return aliases_in(found.aliases, found.tags)
 
     @mlflow_errors()
-    def set_alias(self, alias: str, version: str | None) -> None:
-        """Point ``alias`` to a version, or clear it with None.
+    def set_alias(self, alias: str, version: str | None, share: float | None = None) -> None:
+        """Point ``alias`` to a version, the share first, or clear it with None.
 
         Raises:
             HomeostatError: The alias is none of champion, challenger and previous.
             ModelError: There is no such version.
         """
-        if alias not in Aliases.__slots__:
+        if alias not in ALIASES:
             raise HomeostatError(f"no alias {alias!r}: expected champion, challenger or previous")
         if version is None:
             self._client.delete_registered_model_alias(self._product, alias)
         else:
             self._stored(version)
+            self._retag(None, share_tag(version, share) if share is not None else {})
             self._client.set_registered_model_alias(self._product, alias, version)
+
+    @mlflow_errors()
+    def mover(self, alias: str, version: str | None) -> str | None:
+        """Return who put an alias on a version, or took it away, where the server writes it down."""
+        return mover_in(self._registered().tags, alias, version)
 
     @mlflow_errors()
     def tag(self, version: str, tags: Mapping[str, str]) -> None:
@@ -124,8 +139,8 @@ class MlflowRegistry:
         self._retag(version, tags)
 
     @mlflow_errors()
-    def describe(self, version: str, text: str, pages: Mapping[str, str]) -> None:
-        """Put a text on a version's page and pages among its run's artifacts, in place of older ones.
+    def describe(self, version: str, text: str | None, pages: Mapping[str, str]) -> None:
+        """Put a text, if any, on a version's page and pages among its run's artifacts, in place of older ones.
 
         Raises:
             ModelError: There is no such version.
@@ -133,7 +148,8 @@ class MlflowRegistry:
         stored = self._stored(version)
         for name, page in pages.items():
             self._client.log_text(str(stored.run_id), page, name)
-        self._client.update_model_version(self._product, version, description=text)
+        if text is not None:
+            self._client.update_model_version(self._product, version, description=text)
 
     @mlflow_errors()
     def decisions(self) -> list[OperatorDecision]:

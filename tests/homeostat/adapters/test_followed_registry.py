@@ -89,6 +89,7 @@ def test_a_moved_alias_is_followed(follow: Callable[[], FollowedRegistry], regis
 def test_the_last_known_models_serve_while_the_registry_is_away_and_after_a_restart(
     follow: Callable[[], FollowedRegistry], registry: Shaky
 ) -> None:
+    registry.real.set_alias("challenger", "2", 0.25)
     followed = follow()
     until(lambda: knows(followed))
     registry.is_away = True
@@ -97,7 +98,7 @@ def test_the_last_known_models_serve_while_the_registry_is_away_and_after_a_rest
     assert followed.aliases().champion == "1"
     followed.close()
     again = follow()
-    assert again.aliases().champion == "1"
+    assert again.aliases() == Aliases("1", "2", None, 0.25)
     assert again.load("1") == PACKAGE
     registry.real.set_alias("champion", "2")
     registry.is_away = False

@@ -29,7 +29,7 @@ BAD = [
     (
         "  every: 15m",
         "  qqq: 15m",
-        "c.yaml:30: drift: unknown key 'qqq' - expected one of alarms, every, false_discovery_rate",
+        "c.yaml:30: drift: unknown key 'qqq' - expected one of alarms, domain_classifier, every, false_discovery_rate",
     ),
     ("rate: 0.01", "rate: 0.7", "c.yaml:31: drift.false_discovery_rate: 0.7 - expected less than 0.5"),
     ("rate: 0.01", "rate: low", "c.yaml:31: drift.false_discovery_rate: 'low' - expected a valid number"),
@@ -169,6 +169,10 @@ BAD = [
     ("maturity: 3d", "maturity: 2h", "c.yaml:18: label.maturity: 2h - expected at least label.delay, 1d"),
     ("every: 15m", "every: 8d", "c.yaml:29: drift.window: 7d (the default) - expected at least drift.every, 8d"),
     ("after: 14d", "after: 3d", "c.yaml:33: training.cold_start_after: 3d - expected more than label.maturity, 3d"),
+    ("training:", "canary: {steps: [0.5, 0.1]}\ntraining:", "c.yaml:32: canary: a mapping - expected steps: that grow"),
+    ("training:", "canary: {steps: [0.1], share: 0.1}\ntraining:", "expected either share: or steps:, not both"),
+    ("training:", "canary: {steps: [0.1, 1], step_time: 8d}\ntraining:", "expected a max_duration: of at least one"),
+    ("training:", "canary: {steps: [1.0], approval: manual}\ntraining:", "one below 1 where a person approves"),
     ("training:", "canary:\n  max_duration: 2d\ntraining:", "c.yaml:33: canary.max_duration: 2d - expected more than"),
 ]
 

@@ -35,7 +35,7 @@ def test_a_proven_challenger_waits_for_its_approval(waiting: Rig) -> None:
     case = waiting.cases.load()
     assert case.state is CaseState.WAITING
     assert case.reason.startswith("better than the champion: ")
-    assert waiting.registry.aliases() == Aliases("1", "2", None)
+    assert waiting.registry.aliases() == Aliases("1", "2", None, 0.1)
     assert waiting.registry.load("2").tags["homeostat.outcome"] == "waiting_for_approval"
     assert (last(waiting).kind, last(waiting).actor) == ("waiting", "homeostat")
     waiting.run(MANY)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from homeostat.errors import ModelError
+from homeostat.healing.serving import serving_at
 from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import CaseState
 
@@ -106,6 +108,17 @@ def test_an_alias_that_was_taken_away_comes_back(promoted: Rig, alias: str) -> N
     assert promoted.registry.answered(getattr(before, alias)).startswith("refused: ")
 
 
+def test_who_moved_an_alias_is_in_the_ledger_where_the_server_writes_it_down(promoted: Rig) -> None:
+    def moved(alias: str, version: str | None, by: str) -> str:
+        promoted.registry._retag(None, {f"homeostat.{alias}_by": by})
+        move(promoted, alias, version)
+        return [e for e in promoted.ledger.entries() if e.kind != "left_alone"][-1].actor
+
+    assert moved("previous", None, ": ann") == "operator:ann"
+    assert moved("champion", "1", "1: bob") == "operator:bob"
+    assert moved("champion", "2", "1: bob") == "operator"  # that was another move
+
+
 def test_a_champion_that_an_operator_put_there_first_is_taken_as_it_is(rig: Rig) -> None:
     version = rig.registry.register(ModelPackage({}), "brought along")
     move(rig, "champion", version)
@@ -133,3 +146,39 @@ def test_moves_by_hand_are_carried_out_once_whenever_the_process_dies(new_rig: C
     assert [kind for kind, _ in told(whole)] == ["promote", "rollback", "reject", "promote", "put_back"]
     for crash_at in range(1, calls + 1):
         assert story(new_rig(crash_at)) == expected, f"crash after call {crash_at} of {calls}"
+
+
+def test_a_version_brought_back_by_hand_and_found_bad_again_is_rolled_back_with_an_entry_of_its_own(
+    promoted: Rig,
+) -> None:
+    promoted.outcomes({"2": 0.5, "1": 0.7}, served="2")
+    assert promoted.registry.aliases() == Aliases("1", None, "1")
+    move(promoted, "champion", "2")
+    promoted.run(25)
+    promoted.outcomes({"2": 0.5, "1": 0.7}, served="2")
+    assert promoted.registry.aliases() == Aliases("1", None, "1")
+    changes = [(e.kind, e.payload["version"]) for e in promoted.ledger.entries() if e.kind in {"promote", "rollback"}]
+    assert changes[-3:] == [("rollback", "2"), ("promote", "2"), ("rollback", "2")]
+    verdicts = [verdict for verdict in promoted.published("canary_verdicts").values() if verdict.action == "rollback"]
+    before = promoted.registry.aliases(), promoted.ledger.entries()
+    promoted.put(*verdicts)
+    promoted.run()
+    assert (promoted.registry.aliases(), promoted.ledger.entries()) == before
+
+
+def test_where_the_champion_was_deleted_the_way_back_serves_and_the_ledger_says_since_when(
+    promoted: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = promoted.registry.answered
+
+    def gone(version: str | None) -> str | None:
+        if version == "2":
+            raise ModelError("there is no version 2")
+        return answered(version)
+
+    monkeypatch.setattr(promoted.registry, "answered", gone)
+    move(promoted, "champion", None)
+    assert promoted.registry.aliases() == Aliases("1", None, "1")
+    (entry,) = [entry for entry in promoted.ledger.entries() if entry.kind == "put_back"]
+    assert promoted.cases.load().serving_entry == entry.entry_id
+    assert serving_at(promoted.ledger.entries(), promoted.now).champion == "1"

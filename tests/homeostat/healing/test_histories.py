@@ -99,6 +99,13 @@ class Histories(RuleBasedStateMachine):
         self.rig.registry.set_alias(alias, str(version) if 1 <= version <= known else None)
         self.is_settled = False
 
+    @rule(data=st.data())
+    def bring_back(self, data: st.DataObject) -> None:
+        """Let a version serve that has served before, by hand: what was said of it then is not about now."""
+        served = {str(e.payload["champion"]) for e in self.rig.ledger.entries() if e.kind in {"promote", "rollback"}}
+        self.rig.registry.set_alias("champion", data.draw(st.sampled_from(sorted(served))))
+        self.is_settled = False
+
     @precondition(lambda self: self.versions < 9)
     @rule()
     def register_by_hand(self) -> None:

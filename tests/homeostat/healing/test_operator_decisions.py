@@ -80,7 +80,7 @@ def test_a_verdict_won_before_the_hold_was_seen_is_not_carried_out(tried: Rig) -
     promote.run_once(tried.now)  # the judge has not looked since
     tried.outcomes({"1": 0.6, "2": 0.7})
     assert judge.run_once(tried.now) == 0
-    assert tried.registry.aliases() == Aliases("1", "2", None)
+    assert tried.registry.aliases() == Aliases("1", "2", None, 0.1)
 
 
 def failing(rig: Rig) -> None:
@@ -126,7 +126,7 @@ def test_a_rollback_gives_the_traffic_back_and_ends_an_open_case(tried: Rig) -> 
     tried.decide("approve", "2")
     tried.run(25)
     tried.canary()
-    assert tried.registry.aliases() == Aliases("2", "3", "1")
+    assert tried.registry.aliases() == Aliases("2", "3", "1", 0.1)
     answer = tried.decide("rollback", "2", "complaints")
     assert answer == "done: version 2 was rolled back, version 1 serves again"
     assert tried.registry.aliases() == Aliases("1", None, "1")

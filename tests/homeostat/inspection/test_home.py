@@ -134,6 +134,17 @@ def test_the_log_lists_decisions(home: Path) -> None:
     assert "first champion" in text
 
 
+def test_the_log_is_exported_and_the_export_verified_alone_and_beside_the_ledger(home: Path, tmp_path: Path) -> None:
+    export = tmp_path / "ledger.jsonl"
+    export.write_text(homeostat("log", "--home", home, "--json")[1])
+    count = len(export.read_text().splitlines())
+    for words in (["--file", export], ["--verify", "--file", export, "--home", home]):
+        assert homeostat("log", *words) == (0, f"{count} entries, the chain is whole\n")
+    export.write_text(export.read_text().replace("first champion", "best champion", 1))
+    assert homeostat("log", "--file", export)[0] != 0
+    assert homeostat("log", "--file", tmp_path / "none.jsonl")[0] == 2
+
+
 def test_the_log_says_who_served_at_a_moment(home: Path) -> None:
     assert "no version served yet" in homeostat("log", "--home", home, "--at", "1999-12-31")[1]
     assert "version 1 answered 100%; since entry" in homeostat("log", "--home", home, "--at", "2100-01-01 12:00")[1]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
+from homeostat.contract.policies import CanaryPolicy
 from homeostat.inspection.instance import Heartbeat
 from homeostat.inspection.numbers import numbers_in
 from homeostat.metric_names import COST_PER_1K, FEATURE_FRESHNESS, LABEL_MATURITY, SLA_ATTAINMENT
@@ -114,6 +115,22 @@ def test_a_canary_waits_for_its_first_mature_labels(world: Any) -> None:
     status = world.status()
     assert status["waits_for"] == "canary: 0 of 100 mature rows; label maturity until 2030-03-02 00:00"
     assert (status["challenger"], status["canary_share"]) == ("2", 0.2)
+
+
+def test_a_canary_by_steps_says_where_it_stands_and_what_the_registry_gives_it(world: Any) -> None:
+    policy = CanaryPolicy.model_validate(
+        {"min_rows": 100, "max_duration": "5d", "block": "1h", "steps": [0, 0.25, 1.0], "step_time": "1d"}
+    )
+    start_canary(world)
+    world.registry.set_alias("challenger", "2", 0.25)
+    world.case(CaseState.CANARY, since=world.now, challenger="2", request_id="case", share=0.25, share_since=world.now)
+    stepping = type(world.onlooker)(world.contract.model_copy(update={"canary": policy}), world.sight)
+    status = stepping.status(world.now)
+    assert status["canary_share"] == 0.25
+    assert status["waits_for"].startswith("canary at 25% until 2030-03-02 00:00, then 100%: 0 of 100 mature rows")
+    world.registry.set_alias("challenger", "2", 0)
+    world.case(CaseState.CANARY, since=world.now, challenger="2", request_id="case", share=0.0, share_since=world.now)
+    assert stepping.status(world.now)["waits_for"].startswith("shadow until 2030-03-02 00:00, then 25%: ")
 
 
 def test_a_canary_counts_its_mature_rows(world: Any) -> None:

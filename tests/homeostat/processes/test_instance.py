@@ -43,12 +43,18 @@ def test_an_address_for_all_is_reached_on_loopback(host: str, url: str) -> None:
 
 
 def test_a_heartbeat_says_who_when_and_how_far(tmp_path: Path) -> None:
-    run_folder(tmp_path).mkdir()
     at = datetime(2030, 1, 1, tzinfo=UTC)
     Heartbeat(tmp_path, "keeper", 42).beat(at, None)
     Heartbeat(tmp_path, "keeper", 42).beat(at, at, rows=3)
     said = json.loads((tmp_path / "run" / "keeper.json").read_text())
     assert said == {"pid": 42, "at": at.isoformat(), "passed": at.isoformat(), "rows": 3}
+
+
+def test_a_heartbeat_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    heartbeat = Heartbeat(tmp_path, "keeper", 42)
+    run_folder(tmp_path).rmdir()
+    heartbeat.beat(datetime(2030, 1, 1, tzinfo=UTC), None)
+    assert "no sign of life can be given" in caplog.text
 
 
 def test_a_lock_is_had_by_one_process_until_it_is_killed(tmp_path: Path) -> None:

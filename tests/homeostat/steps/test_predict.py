@@ -115,6 +115,51 @@ def test_in_a_canary_both_models_score_every_row_and_the_entity_decides_who_answ
     assert all(p.score == p.scores[challenger] for p in first if p.arm is Arm.CHALLENGER)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_registry_says_what_share_a_challenger_answers(
+    step: PredictStep,
+    registry: MemoryRegistry,
+    online: MemoryOnlineFeatures,
+    models: tuple[Mapping[str, bytes], ...],
+    share: float,
+) -> None:
+    champion, challenger = serve(registry, "champion", models[0]), serve(registry, "challenger", models[1])
+    registry.set_alias("challenger", challenger, share)
+    answered = predict(step, online, rows(300))
+    assert all(set(p.scores) == {champion, challenger} for p in answered)
+    assert np.mean([p.arm is Arm.CHALLENGER for p in answered]) == pytest.approx(share, abs=0.1 * (0 < share < 1))
+
+
+def test_an_entity_that_the_challenger_answered_stays_with_it_as_its_share_grows(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    serve(registry, "champion", models[0])
+    challenger = serve(registry, "challenger", models[1])
+    before: set[str] = set()
+    for share in (0.05, 0.25, 1.0):
+        registry.set_alias("challenger", challenger, share)
+        answered = {p.entity_id for p in predict(step, online, rows(300)) if p.arm is Arm.CHALLENGER}
+        assert before < answered
+        before = answered
+
+
+def test_a_model_that_alone_would_break_the_promised_latency_is_named(
+    registry: MemoryRegistry,
+    online: MemoryOnlineFeatures,
+    telemetry: MemoryTelemetry,
+    models: tuple[Mapping[str, bytes], ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step = PredictStep(CONTRACT, registry, online, telemetry)
+    champion, challenger = serve(registry, "champion", models[0]), serve(registry, "challenger", models[1])
+    # started, champion from and to, challenger from and to, done: 30 ms, then 80 ms, and 30 ms besides
+    seconds = iter([0.0, 0.02, 0.05, 0.05, 0.13, 0.14])
+    monkeypatch.setattr("homeostat.steps.predict.perf_counter", lambda: next(seconds))
+    [logged] = step.handle(rows(1), T0)
+    assert isinstance(logged, Prediction)
+    assert (logged.slow, champion != challenger) == ((challenger,), True)
+
+
 def test_the_champion_answers_for_a_challenger_that_fails_and_says_so(
     step: PredictStep,
     registry: MemoryRegistry,

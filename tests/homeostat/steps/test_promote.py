@@ -6,6 +6,7 @@ import pytest
 
 from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryRegistry, MemoryTelemetry
 from homeostat.contract.model import Contract
+from homeostat.healing.closing import SERVING, entry_of
 from homeostat.metric_names import CASE_AGE, CASE_STATE
 from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import Action, CanaryVerdict, Case, CaseState, Promotion, derived_id
@@ -57,12 +58,12 @@ def verdict(
 
 
 START, PROMOTE, REJECT = verdict(Action.START), verdict(Action.PROMOTE), verdict(Action.REJECT)
-ROLLBACK = verdict(Action.ROLLBACK)
+ROLLBACK = replace(verdict(Action.ROLLBACK), evidence={"champion": "2", SERVING: entry_of(PROMOTE)})
 
 
 def test_a_start_gives_the_challenger_its_alias(world: World) -> None:
     (promotion,) = world.give(START)
-    assert world.registry.aliases() == Aliases("1", "2", None)
+    assert world.registry.aliases() == Aliases("1", "2", None, 0.1)
     assert world.cases.load().state is CaseState.CANARY
     assert isinstance(promotion, Promotion)
     assert (promotion.action, promotion.version, promotion.champion) == (Action.START, "2", "1")
@@ -144,6 +145,13 @@ def test_a_rollback_of_a_model_that_serves_no_more_is_void(world: World) -> None
     before = world.decisions()
     assert world.give(replace(ROLLBACK, verdict_id="late", at=NOW - HOUR, request_id="another")) == []
     assert (world.registry.aliases().champion, world.decisions()) == ("1", before)
+
+
+def test_a_rollback_found_before_the_version_began_to_serve_this_time_is_void(world: World) -> None:
+    world.give(START, PROMOTE)
+    before = world.decisions()
+    assert world.give(replace(ROLLBACK, evidence={"champion": "2", SERVING: "an older entry"})) == []
+    assert (world.registry.aliases().champion, world.decisions()) == ("2", before)
 
 
 def test_a_cooldown_ends_on_time(world: World) -> None:

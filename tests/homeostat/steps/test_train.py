@@ -140,6 +140,17 @@ def test_the_profile_says_what_each_feature_is_to_the_model(contract: Contract, 
     assert a.worth > noise.worth >= 0
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_profile_has_rows_for_a_domain_classifier_where_the_contract_asks(
+    contract: Contract, tmp_path: Path, *, asked: bool
+) -> None:
+    drift = contract.drift.model_copy(update={"domain_classifier": asked})
+    registry = MemoryRegistry()
+    run = run_of(step_of(contract.model_copy(update={"drift": drift}), tmp_path, registry=registry))
+    profile = Profile.from_bytes(registry.load(str(run.version)).files["profile.json"])
+    assert (profile.domain is not None) is asked
+
+
 def test_too_few_rows_fail_with_the_reason(contract: Contract, tmp_path: Path) -> None:
     run = run_of(step_of(contract, tmp_path, FakeOffline(rows=100)))
     assert run.status is TrainingStatus.FAILED
