@@ -67,6 +67,8 @@ def test_a_decision_is_of_whoever_has_logged_in_whatever_name_it_says(house: Hou
 
 
 def test_an_alias_moved_says_who_moved_it(house: House, ask: Ask) -> None:
+    assert ask("ann", "model-versions/set-tag", decision(house.canary(), "approve")).is_success
+    ended(house, "promote")
     before = house.registry.aliases()
     target = {"alias": "champion", "version": str(before.previous)}
     assert ask("mallory", "registered-models/alias", target).status_code == 403
