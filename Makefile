@@ -46,7 +46,7 @@ prove-histories: $(READY) ## 10,000 random histories of edits, verdicts and cras
 	HOMEOSTAT_HISTORIES=10000 $(BIN)/python -m pytest -n 2 $(ARGS) tests/homeostat/healing/test_histories.py
 
 prove-transitions: $(READY) ## real servers, kill -9 of healer, predictor and MLflow at each point of each change of who serves
-	HOMEOSTAT_TRANSITIONS=all $(BIN)/python -m pytest -n 0 -s -m drill --show-capture=no $(ARGS) tests/real/test_transitions.py
+	HOMEOSTAT_TRANSITIONS=all $(BIN)/python -m pytest -n 0 -s --show-capture=no $(ARGS) tests/real/test_transitions.py
 
 prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share healed, delays, false promotions
 	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)

@@ -1,4 +1,4 @@
-"""The drill: `make drill` runs it and prints what was counted; a short one is among the tests of `.ci/run`."""
+"""The drill: `make drill` runs it and prints what was counted; a short one is among all other tests."""
 
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -30,9 +30,6 @@ from .traffic import Traffic
 KILLS = int(environ.get("HOMEOSTAT_KILLS", "10"))
 ASIDE = [process for process in PROCESSES if process not in SERVING]
 SETTLE_S = 240
-in_ci = pytest.mark.skipif(
-    environ.get("HOMEOSTAT_REQUIRE_SERVERS") != "1", reason="takes four minutes: .ci/run has it, `make drill` the whole"
-)
 NOBODY = "http://127.0.0.1:9/"  # the webhook of an Alertmanager that is not started
 
 
@@ -105,7 +102,6 @@ def ground(folder: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
             server.stop()
 
 
-@in_ci
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("ground", [SHORT], indirect=True)
 def test_a_few_kills_of_processes_and_servers_lose_nothing(ground: Ground) -> None:

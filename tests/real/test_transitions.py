@@ -1,7 +1,6 @@
 """kill -9 of healer, predictor and MLflow in the middle of a change of who serves, on real servers.
 
-`make prove-transitions` runs it. ``HOMEOSTAT_TRANSITIONS=all``, which it sets, takes every point of every change with
-each victim.
+``HOMEOSTAT_TRANSITIONS=all``, as `make prove-transitions` sets it, takes every point of every change with each victim.
 """
 
 import os
@@ -80,7 +79,6 @@ def planned(stage: Stage) -> tuple[list[Change], dict[str, list[Death]]]:
     return seen, deaths
 
 
-@pytest.mark.drill
 @pytest.mark.timeout(7200 if ALL else 600)
 def test_whoever_dies_in_a_change_one_champion_serves_and_aliases_ledger_and_answers_agree(stage: Stage) -> None:
     changes, deaths = planned(stage)
