@@ -1,6 +1,8 @@
 """Telemetry by prometheus-client: the families of ``homeostat.metric_names`` and nothing else."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
@@ -110,11 +112,14 @@ class _Ours(Collector):
     """The families of this list as all processes have them; libraries leave theirs in the same files."""
 
     def __init__(self) -> None:
-        self._all = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
+        self._folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
         self._names = {metric.name.removesuffix("_total") for metric in METRICS}
 
     def collect(self) -> Iterable[MetricFamily]:
-        families = self._all.collect()  # type: ignore[no-untyped-call]
+        # A file is empty for a moment when it is made, and for good where a kill -9 fell into that moment: the
+        # library's own collect would raise then (its issue 1199).
+        files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
+        families = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
         return [family for family in families if family.name in self._names]
 
 

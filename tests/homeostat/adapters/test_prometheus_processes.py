@@ -34,6 +34,7 @@ def page(tmp_path: Path) -> str:
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     for words in (["5"], ["2"]):
         subprocess.run([sys.executable, "-c", SPEAK, *words], env=environment, check=True)
+    (tmp_path / "counter_1.db").touch()  # what a process leaves that is killed as it makes its file
     done = subprocess.run([sys.executable, "-c", SHOW], env=environment, check=True, capture_output=True, text=True)
     return done.stdout
 
