@@ -1,7 +1,8 @@
 """One look at a window: every test, the level that holds for all of them, and a conclusion in plain words."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from math import isclose
 
 import numpy as np
@@ -19,7 +20,16 @@ from homeostat.drift.ks import KsTest, ks_test
 from homeostat.drift.performance import LossBlock, LossTest, announced_loss, loss_test
 from homeostat.drift.profile import Profile
 from homeostat.drift.psi import PsiTest, psi_test
-from homeostat.records import DomainScore, DriftScore, DriftStatus, LossEstimate, Performance
+from homeostat.records import (
+    DataIncident,
+    DomainScore,
+    DriftReport,
+    DriftScore,
+    DriftStatus,
+    LossEstimate,
+    Performance,
+    Span,
+)
 
 EMBEDDING = "embedding"
 """The name of the score over the whole feature vector."""
@@ -141,6 +151,27 @@ def _priced(features: Sequence[DriftScore], profile: Profile, counts: WindowCoun
 def unknown(reason: str, rows: int = 0) -> Judgement:
     """Return the judgement of a window that says nothing."""
     return Judgement(rows, DriftStatus.UNKNOWN, reasons=(reason,))
+
+
+def report_of(
+    judgement: Judgement,
+    report_id: str,
+    *,
+    at: datetime,
+    span: Span,
+    version: str | None,
+    incidents: tuple[DataIncident, ...] = (),
+) -> DriftReport:
+    """Return all that a judgement says as a report of a window's span, for the champion it was judged by."""
+    return DriftReport(
+        report_id=report_id,
+        at=at,
+        window_start=span.since,
+        window_end=span.until,
+        version=version,
+        incidents=incidents,
+        **{part.name: getattr(judgement, part.name) for part in fields(judgement)},
+    )
 
 
 def _column_test(profile: Profile, counts: WindowCounts, j: int) -> _ColumnTest:

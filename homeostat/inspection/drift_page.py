@@ -5,10 +5,9 @@ from typing import Final
 
 from homeostat.bootstrap import Ports
 from homeostat.contract.model import Contract
-from homeostat.drift.budget import policy_in_force
-from homeostat.drift.counts import WindowCounts
 from homeostat.drift.profile import stored_profile
-from homeostat.drift.report import judge_window
+from homeostat.drift.report import report_of
+from homeostat.drift.watch import Watch
 from homeostat.errors import HomeostatError
 from homeostat.flow import topic_name
 from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
@@ -44,31 +43,18 @@ def page_of_span(contract: Contract, ports: Ports, span: Span) -> str:
 
 def _page(contract: Contract, ports: Ports, version: str, span: Span, report: DriftReport | None = None) -> str:
     package = ports.registry.load(version)
-    profile = stored_profile(package.files, contract.feature_names)
-    current, counts = served_rows(contract, ports.log, version, profile, span)
+    watch = Watch(version, stored_profile(package.files, contract.feature_names), contract)
+    current = served_rows(contract, ports.log, watch, span)
     reference = training_rows(contract, package, version, ports.offline)
-    verdict = told_report(report or _judged(contract, counts, version, span))
+    verdict = told_report(report or _judged(contract, watch, span))
     lines = [*label_lines(verdict), limits_line(told_limits(contract))]
     return evidently_page(verdict, lines, reference, current, contract.categorical)
 
 
-def _judged(contract: Contract, counts: WindowCounts, version: str, span: Span) -> DriftReport:
+def _judged(contract: Contract, watch: Watch, span: Span) -> DriftReport:
     """Return what a look at the window would have said without its labels."""
-    found = judge_window(counts, (), policy_in_force(contract), contract.objective.metric)
-    return DriftReport(
-        report_id=derived_id(contract.product, version, span.since.isoformat(), span.until.isoformat()),
-        at=span.until,
-        window_start=span.since,
-        window_end=span.until,
-        rows=found.rows,
-        status=found.status,
-        version=version,
-        features=found.features,
-        prediction=found.prediction,
-        embedding=found.embedding,
-        reasons=found.reasons,
-        estimate=found.estimate,
-    )
+    report_id = derived_id(contract.product, watch.version, span.since.isoformat(), span.until.isoformat())
+    return report_of(watch.judgement(), report_id, at=span.until, span=span, version=watch.version)
 
 
 def _server_of(contract: Contract, log: EventLog, span: Span) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from homeostat.contract.model import Contract
-from homeostat.drift.counts import Counter, WindowCounts
-from homeostat.drift.profile import SCORE, Profile
+from homeostat.drift.profile import SCORE
+from homeostat.drift.watch import Watch
 from homeostat.errors import HomeostatError
 from homeostat.flow import topic_name
 from homeostat.ports import EventLog, ModelPackage, OfflineFeatures
@@ -47,21 +47,19 @@ class Rows:
 
 @dataclass(slots=True)
 class _Seen:
-    """What has come of a window so far: every row counted, some kept (reservoir sampling, Vitter's algorithm R)."""
+    """What has come of a window so far: some rows kept (reservoir sampling, Vitter's algorithm R)."""
 
-    counts: WindowCounts
     draw: np.random.Generator
     kept: list[Prediction] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     first: datetime | None = None
     last: datetime | None = None
 
-    def add(self, rows: Sequence[Prediction], version: str) -> None:
-        """Count and keep rows, each event once."""
+    def add(self, rows: Sequence[Prediction]) -> None:
+        """Note rows, each event once."""
         new = list({row.event_id: row for row in rows if row.event_id not in self.ids}.values())
         if not new:
             return
-        self.counts.add([row.values for row in new], [row.scores[version] for row in new])
         for row in new:
             self.ids.add(row.event_id)
             if len(self.kept) < MOST_ROWS:
@@ -100,24 +98,27 @@ def training_rows(contract: Contract, package: ModelPackage, version: str, offli
     return Rows(shown, len(counted), Span(times[0], times[-1]))
 
 
-def served_rows(
-    contract: Contract, log: EventLog, version: str, profile: Profile, span: Span
-) -> tuple[Rows, WindowCounts]:
-    """Return what a champion scored in a window, and all of it counted on its profile.
+def served_rows(contract: Contract, log: EventLog, watch: Watch, span: Span) -> Rows:
+    """Return what a champion scored in a window; all of it is counted under watch.
 
     Raises:
         HomeostatError: The log keeps none of it.
     """
-    seen = _Seen(WindowCounts(Counter(profile)), np.random.default_rng(_SEED))
+    seen, version = _Seen(np.random.default_rng(_SEED)), watch.version
     tail = Tail(log, contract.product)
     chunk: list[Prediction] = []
+
+    def take() -> None:
+        watch.count(chunk)
+        seen.add(chunk)
+        chunk.clear()
+
     for _, record in tail.after("predictions", log.offset_at(topic_name(contract.product, "predictions"), span.since)):
         if isinstance(record, Prediction) and span.since <= record.event_time <= span.until:
             chunk += [record] if counts_for(record, version) else []
         if len(chunk) == _CHUNK:
-            seen.add(chunk, version)
-            chunk = []
-    seen.add(chunk, version)
+            take()
+    take()
     if seen.first is None or seen.last is None:
         raise HomeostatError(
             f"the log keeps no row that version {version} served from {span.since:%Y-%m-%d %H:%M} to "
@@ -126,7 +127,7 @@ def served_rows(
     columns = zip(contract.feature_names, zip(*(row.values for row in seen.kept), strict=True), strict=True)
     frame = pl.DataFrame([_texts(*c) if c[0] in contract.categorical else _numbers(*c) for c in columns])
     frame = frame.with_columns(pl.Series(SCORE, [row.scores[version] for row in seen.kept]))
-    return Rows(frame, len(seen.ids), Span(seen.first, seen.last)), seen.counts
+    return Rows(frame, len(seen.ids), Span(seen.first, seen.last))
 
 
 def _texts(name: str, cells: Sequence[Scalar]) -> pl.Series:

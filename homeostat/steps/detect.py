@@ -1,97 +1,18 @@
 """detect: holds live rows against the champion's training profile, and mature labels against its promise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-
-import numpy as np
+from datetime import datetime
 
 from homeostat import metric_names
-from homeostat.contract.losses import row_losses
 from homeostat.contract.model import Contract
-from homeostat.drift.budget import policy_in_force
-from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.diagnosis import FaultKind
-from homeostat.drift.domain import ROWS, DomainTest, domain_test
-from homeostat.drift.norms import SCALES
-from homeostat.drift.performance import LossBlock
-from homeostat.drift.profile import Profile, stored_profile
-from homeostat.drift.quarantine import Quarantine, broken_spans
-from homeostat.drift.report import Judgement, judge_window, unknown
-from homeostat.drift.samples import Sample, thinned
-from homeostat.drift.window import MovingWindow
+from homeostat.drift.profile import stored_profile
+from homeostat.drift.quarantine import broken_spans
+from homeostat.drift.report import report_of, unknown
+from homeostat.drift.watch import Watch
 from homeostat.errors import ModelError
 from homeostat.ports import ModelRegistry, Telemetry
 from homeostat.records import Arm, DataIncident, DriftReport, DriftStatus, Outcome, Prediction, Record, Span, derived_id
-
-_BUCKETS = max(SCALES)  # of counts in a window: its start moves in steps of 1 %, in bounded memory
-_LOSS_BLOCKS = 7  # at least, in a window: the degrees of freedom of the loss test come from them
-_LONGEST_BLOCK = timedelta(days=1)  # rows of one day share weather, strikes and campaigns
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """The rows of one stretch of time: counted, and a few of them kept."""
-
-    counts: WindowCounts
-    sample: Sample
-
-
-class _Watch:
-    """One champion under watch: its reference and what has been seen since it serves."""
-
-    def __init__(self, version: str, profile: Profile, contract: Contract) -> None:
-        policy = contract.drift
-        self.version = version
-        self.counter = Counter(profile)
-        self.metric = contract.objective.metric
-        self._window = policy.window
-        self._bucket = policy.window / _BUCKETS
-        self._block = min(_LONGEST_BLOCK, policy.window / _LOSS_BLOCKS)
-        self.restart_inputs()
-        self.restart_losses()
-
-    def restart_inputs(self) -> None:
-        """Forget the live rows."""
-        self.quarantine = Quarantine(self.counter.profile, self._window)
-        self.inputs = MovingWindow(
-            self._bucket, lambda: _Live(WindowCounts(self.counter), Sample(self.quarantine.coder))
-        )
-
-    def restart_losses(self) -> None:
-        """Forget the mature rows."""
-        self.losses = MovingWindow(self._block, LossBlock)
-
-    def count(self, rows: Sequence[Prediction]) -> None:
-        """Count live rows, each event once."""
-        for live, new in self.inputs.admit((row.event_id, row.event_time) for row in rows):
-            values, times = [rows[i].values for i in new], [rows[i].event_time.timestamp() for i in new]
-            live.counts.add(values, [rows[i].scores[self.version] for i in new])
-            live.sample.add([rows[i].event_id for i in new], values, times)
-
-    def mature(self, rows: Sequence[Outcome]) -> None:
-        """Add up the losses of mature rows, each event once."""
-        for block, new in self.losses.admit((row.event_id, row.event_time) for row in rows):
-            pairs = [(rows[i].scores[self.version], label) for i in new if (label := rows[i].label) is not None]
-            scores, labels = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
-            block.add(row_losses(self.metric, labels, scores), scores, labels)
-            block.outcomes += len(new) - len(pairs)
-
-    def total(self, broken: Sequence[Span]) -> WindowCounts:
-        """Return the counts of the whole window without the broken spans."""
-        total = WindowCounts(self.counter)
-        for live in self.inputs.sums(broken):
-            total.merge(live.counts)
-        return total
-
-    def told_apart(self, broken: Sequence[Span]) -> DomainTest | None:
-        """Return how well a classifier tells the window's rows from the reference's; None where it has none."""
-        reference, kept = self.counter.profile.domain, self.inputs.sums(broken)
-        if reference is None or not kept:
-            return None
-        return domain_test(
-            reference, self.quarantine.coder, thinned([live.sample for live in kept], ROWS), self._window
-        )
 
 
 class DetectStep:
@@ -103,10 +24,9 @@ class DetectStep:
     def __init__(self, contract: Contract, registry: ModelRegistry, telemetry: Telemetry) -> None:
         """Watch the champion that ``registry`` names."""
         self._contract = contract
-        self._policy = policy_in_force(contract)
         self._registry = registry
         self._telemetry = telemetry
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
         self._blind = "no champion yet"  # why there is no watch
         for status in DriftStatus:  # a counter that springs up at 1 has no rate: the first drift would raise no alert
             telemetry.count(metric_names.DRIFT_REPORTS, 0, product=contract.product, status=status.value)
@@ -147,17 +67,19 @@ class DetectStep:
             broken = broken_spans(incidents)
             self._watch.inputs.forget(oldest)
             self._watch.losses.forget(oldest - maturity)
-            judgement = self._judged(self._watch, broken)
+            judgement = self._watch.judgement(broken)
             span = self._watch.inputs.span()
-        report = self._report(judgement, span or (now - self._contract.drift.window, now), now)
-        report = replace(report, incidents=incidents)
+        version = self._watch.version if self._watch else None
+        report = report_of(
+            judgement,
+            derived_id(self._contract.product, "drift", now.isoformat(), version or ""),
+            at=now,
+            span=Span(*(span or (now - self._contract.drift.window, now))),
+            version=version,
+            incidents=incidents,
+        )
         self._measure(report)
         return [report]
-
-    def _judged(self, watch: _Watch, broken: Sequence[Span]) -> Judgement:
-        counts, losses, metric = watch.total(broken), watch.losses.sums(broken), self._contract.objective.metric
-        asked = self._policy.domain_classifier and counts.rows >= self._policy.min_rows
-        return judge_window(counts, losses, self._policy, metric, watch.told_apart(broken) if asked else None)
 
     def _is_news(self, predictions: Sequence[Prediction], outcomes: Sequence[Outcome]) -> bool:
         """Return whether the rows name a champion other than the one under watch."""
@@ -177,26 +99,7 @@ class DetectStep:
         except ModelError as error:
             self._blind = f"version {champion} can't be watched: {error}"
             return
-        self._watch = _Watch(champion, profile, self._contract)
-
-    def _report(self, judgement: Judgement, span: tuple[datetime, datetime], now: datetime) -> DriftReport:
-        version = self._watch.version if self._watch else None
-        return DriftReport(
-            report_id=derived_id(self._contract.product, "drift", now.isoformat(), version or ""),
-            at=now,
-            window_start=span[0],
-            window_end=span[1],
-            rows=judgement.rows,
-            status=judgement.status,
-            version=version,
-            features=judgement.features,
-            prediction=judgement.prediction,
-            embedding=judgement.embedding,
-            performance=judgement.performance,
-            reasons=judgement.reasons,
-            estimate=judgement.estimate,
-            domain=judgement.domain,
-        )
+        self._watch = Watch(champion, profile, self._contract)
 
     def _measure(self, report: DriftReport) -> None:
         product, telemetry = self._contract.product, self._telemetry

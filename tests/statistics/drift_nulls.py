@@ -167,7 +167,11 @@ def experiments(share: float, seed: int) -> list[tuple[Any, ...]]:
     ]
     apart = [
         (looks_apart, f"the domain classifier alone, {rows}, {w} weeks of training", w, memory, times(200), seed)
-        for rows, w, memory in (("rows share their day", 8, 0.5), ("independent rows", 8, 0.0))
+        for rows, w, memory in (
+            ("rows share their day", 8, 0.5),
+            ("days are like their week", 8, 0.9),
+            ("independent rows", 8, 0.0),
+        )
     ]
     weeks = [
         (looks_at_weeks, f"weeks whose rows share their day, {w} of training", w, 0.5, times(600), seed)

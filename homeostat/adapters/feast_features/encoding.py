@@ -4,12 +4,13 @@ That they are the same bytes is tested against Feast's own functions (tests/home
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from feast import RepoConfig
+from feast import FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -30,6 +31,36 @@ class EncodedRow(NamedTuple):
     key: bytes
     event_time: datetime
     cells: list[bytes]
+
+
+class QuickStore(ABC):
+    """What one of Feast's online stores needs to take rows in the bytes in which it keeps them."""
+
+    @abstractmethod
+    def write_encoded(
+        self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
+    ) -> None:
+        """Write rows whose cells are those of the names, all of them or none where the store can.
+
+        Args:
+            config: Of the repository.
+            table: The view that the rows are of.
+            names: Of the cells of each row.
+            rows: Keys as Feast makes them, without the project.
+        """
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Write rows as Feast's own interface has them."""
+        names = tuple(data[0][1]) if data else ()
+        self.write_encoded(config, table, names, encoded_rows(config, names, data))
+        if progress:
+            progress(len(data))
 
 
 def entity_key(entity_id: str) -> EntityKey:

@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
-from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import get_online_store_from_config
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -15,6 +13,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from homeostat.adapters.feast_features.encoding import (
     EPOCH,
     EncodedRow,
+    QuickStore,
     encoded,
     encoded_time,
     entity_key,
@@ -28,16 +27,6 @@ from homeostat.ports import OnlineRow
 from homeostat.records import FeatureRow, Scalar
 
 _READ_AT_ONCE = 10_000  # SQLite takes 32,766 variables in a statement
-
-
-@runtime_checkable
-class QuickStore(Protocol):
-    """One of Feast's online stores that also takes rows in the bytes in which it keeps them, as ours do."""
-
-    def write_encoded(
-        self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
-    ) -> None:
-        """Write rows whose cells are those of the names."""
 
 
 class FeastOnlineFeatures:

@@ -5,24 +5,22 @@ too; with Redis' default ``appendfsync everysec`` a power cut may lose the last 
 the next event of each entity.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
-from typing import Any, Literal
+from typing import Literal
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _mmh3
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from redis.retry import Retry
 
-from homeostat.adapters.feast_features.encoding import EPOCH, MICROSECOND, EncodedRow, encoded_rows
+from homeostat.adapters.feast_features.encoding import EPOCH, MICROSECOND, EncodedRow, QuickStore
 from homeostat.errors import HomeostatError, TransientError
 
 TYPE = "homeostat.adapters.feast_features.redis_online.QuickRedisOnlineStore"
@@ -36,33 +34,13 @@ class QuickRedisOnlineStoreConfig(RedisOnlineStoreConfig):
     """Write without reading first: which row is the newest is known already."""
 
 
-class QuickRedisOnlineStore(RedisOnlineStore):
+class QuickRedisOnlineStore(QuickStore, RedisOnlineStore):
     """Keys and values are Feast's, so ``type: redis`` reads what is written here."""
-
-    def online_write_batch(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        data: Sequence[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
-        progress: Callable[[int], Any] | None,
-    ) -> None:
-        """Write all rows in one round trip."""
-        names = tuple(data[0][1]) if data else ()
-        self.write_encoded(config, table, names, encoded_rows(config, names, data))
-        if progress:
-            progress(len(data))
 
     def write_encoded(
         self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
     ) -> None:
-        """Write rows in one round trip; Feast's own way from its objects takes several times as long.
-
-        Args:
-            config: Of the repository.
-            table: The view that the rows are of.
-            names: Of the cells of each row.
-            rows: Keys as Feast makes them, without the project.
-        """
+        """Write rows in one round trip; Feast's own way from its objects takes several times as long."""
         view, project = table.name, config.project.encode()
         fields = [_mmh3(f"{view}:{name}") for name in names]
         stamp_field = f"_ts:{view}".encode()

@@ -5,9 +5,9 @@ each cell. The table has the same name and columns, so ``type: sqlite`` reads wh
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from feast import Entity, FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
@@ -16,7 +16,7 @@ from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStor
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from homeostat.adapters.feast_features.encoding import EncodedRow, encoded_rows
+from homeostat.adapters.feast_features.encoding import EncodedRow, QuickStore
 
 _TYPE = "homeostat.adapters.feast_features.sqlite_online.BatchSqliteOnlineStore"
 
@@ -36,7 +36,7 @@ class BatchSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
     type: Literal["homeostat.adapters.feast_features.sqlite_online.BatchSqliteOnlineStore"] = _TYPE  # type: ignore[assignment]
 
 
-class BatchSqliteOnlineStore(SqliteOnlineStore):
+class BatchSqliteOnlineStore(QuickStore, SqliteOnlineStore):
     """Reads and writes whole batches; everything else is Feast's."""
 
     def update(  # type: ignore[override] # Feast passes the last three by name
@@ -57,30 +57,10 @@ class BatchSqliteOnlineStore(SqliteOnlineStore):
         for view in tables_to_keep:  # the primary key begins with the entity already
             connection.execute(f'DROP INDEX IF EXISTS "{_table(config, view)}_ek"')
 
-    def online_write_batch(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        data: Sequence[tuple[EntityKey, dict[str, Value], datetime, datetime | None]],
-        progress: Callable[[int], Any] | None,
-    ) -> None:
-        """Write all rows in one transaction."""
-        names = tuple(data[0][1]) if data else ()
-        self.write_encoded(config, table, names, encoded_rows(config, names, data))
-        if progress:
-            progress(len(data))
-
     def write_encoded(
         self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
     ) -> None:
-        """Write rows in one transaction.
-
-        Args:
-            config: Of the repository.
-            table: The view that the rows are of.
-            names: Of the cells of each row.
-            rows: Keys as Feast makes them.
-        """
+        """Write rows in one transaction."""
         cells: list[tuple[bytes, str, bytes, int]] = []
         for key, event_time, values in rows:
             seconds = _stored_seconds(event_time)

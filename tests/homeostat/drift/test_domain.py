@@ -77,6 +77,16 @@ def test_what_days_share_counts_as_calm():
     assert test.limit(0.01) > told(learnt(), rows(1, 7, start=70)).limit(0.01)
 
 
+def test_a_window_is_not_held_against_its_neighbours_which_may_be_like_it(profile):
+    frame, effects = rows(0, 7 * WEEKS), []
+    for spells in (np.repeat([-1.5, -0.5, 0.5, 1.5], 2), np.tile([-1.5, -0.5, 0.5, 1.5], 2)):
+        weather = pl.Series(np.repeat(spells, 7 * A_DAY))
+        told = domain_reference(profile.columns[:-1], frame.with_columns(pl.col("first") + weather), None, WEEK, 1)
+        effects.append(told.design.effect)
+    together, apart = effects  # each week has one of its kind: beside it, or a month off
+    assert together > 1.2 * apart
+
+
 def test_the_limit_is_where_the_p_value_reaches_the_level(profile):
     test = told(profile, rows(1, 7, start=70))
     assert replace(test, auc=test.limit(0.01)).p_value == pytest.approx(0.01, rel=1e-6)
