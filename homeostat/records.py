@@ -249,6 +249,7 @@ class Case:
     champion: str | None = None  # who serves by the last decision: a person has moved an alias that says otherwise
     previous: str | None = None  # the way back, likewise
     serving_entry: str | None = None  # the ledger's entry by which `champion` began to serve
+    serving_since: datetime | None = None  # when that was: brought back by hand, a version begins anew
     waiting_since: datetime | None = None  # since when an approval is waited for
     share: float | None = None  # of entities that the challenger answers, by the last step of its canary
     share_since: datetime | None = None

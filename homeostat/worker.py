@@ -93,6 +93,7 @@ class Worker:
         self._memory = memory
         self._hook = hook
         self._log = log
+        self._unsaid: list[Record] = []  # what the last tick came to, until it is published: a step says it once
         self._positions: Positions = {topic: log.committed(row.step, self._name(topic)) for topic in row.consumes}
         self._lag_at = -_LAG_S
         self._kept_at = monotonic()
@@ -135,10 +136,11 @@ class Worker:
         self._hook(self.row.step, "read")
         if records:
             out += self._step.handle(records, now)
-        if not more:
-            out += self._step.tick(now)
+        if not more and not self._unsaid:
+            self._unsaid = self._step.tick(now)
         self._hook(self.row.step, "handled")
-        self._publish(out, now)
+        self._publish([*out, *self._unsaid], now)
+        self._unsaid = []
         self._hook(self.row.step, "published")
         self._commit(positions)
         self._hook(self.row.step, "committed")

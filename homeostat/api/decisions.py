@@ -1,7 +1,6 @@
 """Operators' decisions over HTTP: the same tag in the registry that the MLflow UI and the command line set."""
 
 import asyncio
-from time import monotonic, sleep
 from typing import Annotated, Final
 
 import msgspec
@@ -17,11 +16,11 @@ from homeostat.api.problems import ProblemError, refused, shown_raw, unavailable
 from homeostat.api.roles import Right
 from homeostat.api.tokens import demanding
 from homeostat.errors import HomeostatError, TransientError
-from homeostat.healing.operator import REFUSED, Wish
+from homeostat.healing.asking import ask
+from homeostat.healing.operator import REFUSED, Wish, concerned
 from homeostat.ports import OperatorDecision
 
 _WAIT_S: Final = 10.0  # the healer looks for decisions every few seconds
-_POLL_S: Final = 0.2
 
 
 class _Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,17 +80,8 @@ def _asked_in(content: bytes) -> _Asked:
 
 def _decided(desk: OperatorDesk, asked: _Asked, by: str, wait_s: float) -> Decided:
     """Open a decision, by itself on the version it concerns, and wait for what becomes of it."""
-    aliases = desk.aliases()
-    concerned = aliases.champion if asked.decision in {Wish.ROLLBACK, Wish.RETRAIN} else aliases.challenger
-    version = asked.version or concerned
+    version = asked.version or concerned(asked.decision, desk.aliases())
     if version is None and asked.decision is not Wish.RETRAIN:
         raise HomeostatError(f"there is no version to {asked.decision}: none is in a canary, or none serves")
-    desk.decide(OperatorDecision(version, asked.decision, by, asked.reason))
-    return Decided(decision=asked.decision, version=version, by=by, answer=_answer(desk, version, wait_s))
-
-
-def _answer(desk: OperatorDesk, version: str | None, wait_s: float) -> str | None:
-    deadline = monotonic() + wait_s
-    while (answered := desk.answered(version)) is None and monotonic() < deadline:
-        sleep(_POLL_S)
-    return answered
+    said = ask(desk, OperatorDecision(version, asked.decision, by, asked.reason), wait_s)
+    return Decided(decision=asked.decision, version=version, by=by, answer=said)

@@ -38,7 +38,6 @@ class CanaryMemory:
         self._answered: dict[Scorers, CellSums] = {}  # 1, then score, whether it was slow, and bin of each scorer
         self._outcomes: defaultdict[int, set[str]] = defaultdict(set)  # by block: event ids
         self._answers: defaultdict[int, set[str]] = defaultdict(set)
-        self._first_served: dict[str, datetime] = {}
 
     def fold(self, outcomes: Iterable[Outcome]) -> None:
         """Add outcomes, each with the answer it had; one that was added before changes nothing."""
@@ -48,9 +47,6 @@ class CanaryMemory:
         for outcome in kept:
             if not self._is_new(outcome, self._outcomes):
                 continue
-            if outcome.version is not None and outcome.arm is Arm.CHAMPION:
-                known = self._first_served.get(outcome.version, outcome.event_time)
-                self._first_served[outcome.version] = min(known, outcome.event_time)
             alone = len(outcome.scores) == 1 and outcome.arm is Arm.CHAMPION  # nobody else was to score
             if outcome.label is not None and outcome.scores and not alone:
                 rows[tuple(sorted(outcome.scores))].append(outcome)
@@ -98,10 +94,6 @@ class CanaryMemory:
     def looks(self) -> tuple[int, int]:
         """Return the newest block of outcomes and of answers: without a new one there is nothing new to see."""
         return max(self._outcomes, default=0), max(self._answers, default=0)
-
-    def serving_since(self, version: str) -> datetime | None:
-        """Return the first event that a version answered as champion."""
-        return self._first_served.get(version)
 
     def forget(self, before: datetime) -> None:
         """Drop what happened before a time."""

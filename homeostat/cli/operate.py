@@ -5,8 +5,6 @@ healer sees it, carries it out and answers.
 """
 
 import getpass
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,12 +15,13 @@ from homeostat.cli.shared import FAILED, Home, Json, Product, err, existing, fai
 
 if TYPE_CHECKING:
     from homeostat.contract.model import Contract
-    from homeostat.ports import DecisionDesk, OperatorDecision
+    from homeostat.ports import DecisionDesk
 
 ANSWER_WAIT_S = 15.0  # the healer looks for decisions every few seconds
-_POLL_S = 0.2
 _MOST_CHARACTERS = 1_000
 _LATER = "no answer yet: `homeostat log` there shows it when it is carried out"
+_LATER_HERE = f"no answer within {ANSWER_WAIT_S:.0f} s: `homeostat log` shows it when it is carried out"
+_NOBODY = "nothing runs there now: it is carried out when `homeostat up` does"
 
 Reason = Annotated[str | None, typer.Option(help="Why; it goes into the ledger.")]
 Url = Annotated[str | None, typer.Option(help="Address of an instance elsewhere; by the token HOMEOSTAT_TOKEN.")]
@@ -130,37 +129,22 @@ def _decide(wish: _Wish, home: Path | None, product: str | None, url: str | None
 
 def _decided_here(wish: _Wish, folder: Path) -> tuple[dict[str, Any], str]:
     """Set the tag in the registry of an instance on this machine; return what came of it, and when something will."""
-    from homeostat.contract.load import load_contract
-    from homeostat.healing.operator import REFUSED
-
-    contract = load_contract(folder / "contract.yaml")
-    decision, impossible = _draft(wish.word, folder, contract, reason=wish.reason, by=wish.by or _login())
-    answer = f"{REFUSED}{impossible}" if impossible else _asked(decision, folder, contract)
-    told = {"decision": wish.word, "version": decision.version, "by": decision.by, "answer": answer}
-    return {"product": contract.product, **told}, "" if answer else _not_yet(folder)
-
-
-def _draft(
-    wish: str, folder: Path, contract: "Contract", *, reason: str | None, by: str | None
-) -> "tuple[OperatorDecision, str | None]":
-    """Return the decision on the version it concerns, and why it can't be had where that is plain already."""
     from homeostat.bootstrap import sight_of
-    from homeostat.healing.operator import refusal
+    from homeostat.contract.load import load_contract
+    from homeostat.healing.asking import ask
+    from homeostat.healing.operator import REFUSED, Wish, concerned, refusal
     from homeostat.ports import OperatorDecision
 
+    contract, runs = load_contract(folder / "contract.yaml"), _runs(folder)
     sight = sight_of(contract, folder)
     case, aliases = sight.cases.load(), sight.registry.aliases()
-    version = aliases.champion if wish in {"rollback", "retrain"} else aliases.challenger
-    decision = OperatorDecision(version, wish, by, reason)
-    return decision, refusal(decision, case, aliases)
-
-
-def _asked(decision: "OperatorDecision", folder: Path, contract: "Contract") -> str | None:
-    """Open the decision and return the answer, None when there is none in time."""
-    runs = _runs(folder)
-    desk = _desk(folder, contract, runs=runs)
-    desk.decide(decision)
-    return _polled(lambda: desk.answered(decision.version)) if runs else None
+    decision = OperatorDecision(concerned(Wish(wish.word), aliases), wish.word, wish.by or _login(), wish.reason)
+    if (impossible := refusal(decision, case, aliases)) is not None:
+        answer: str | None = f"{REFUSED}{impossible}"
+    else:
+        answer = ask(_desk(folder, contract, runs=runs), decision, ANSWER_WAIT_S if runs else 0)
+    told = {"product": contract.product, "decision": wish.word, "version": decision.version, "by": decision.by}
+    return {**told, "answer": answer}, _LATER_HERE if runs else _NOBODY
 
 
 def _desk(folder: Path, contract: "Contract", *, runs: bool) -> "DecisionDesk":
@@ -176,23 +160,10 @@ def _desk(folder: Path, contract: "Contract", *, runs: bool) -> "DecisionDesk":
     return registry_of(contract, folder)
 
 
-def _polled(answered: Callable[[], str | None]) -> str | None:
-    deadline = time.monotonic() + ANSWER_WAIT_S
-    while (answer := answered()) is None and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-    return answer
-
-
 def _runs(folder: Path) -> bool:
     from homeostat.inspection.instance import heartbeats
 
     return any(beat.process == "keeper" and beat.alive for beat in heartbeats(folder))
-
-
-def _not_yet(folder: Path) -> str:
-    if _runs(folder):
-        return f"no answer within {ANSWER_WAIT_S:.0f} s: `homeostat log` shows it when it is carried out"
-    return "nothing runs there now: it is carried out when `homeostat up` does"
 
 
 def _login() -> str | None:

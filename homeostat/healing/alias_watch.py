@@ -56,8 +56,8 @@ class AliasWatch:
         payload = {"version": aliases.champion, "champion": aliases.champion, "reason": reason}
         entry_id = derived_id(self._product, "adopted", aliases.champion)
         self._ledger.append(entry_id, now, "adopted", payload, self._mover("champion", aliases))
-        adopted = replace(case, champion=aliases.champion, previous=aliases.previous, serving_entry=entry_id)
-        save(self._cases, adopted)
+        adopted = replace(case, champion=aliases.champion, previous=aliases.previous)
+        save(self._cases, replace(adopted, serving_entry=entry_id, serving_since=now))
 
     def _put_back(self, found: Misplaced, case: Case, aliases: Aliases, now: datetime) -> None:
         """Put an alias back where it belongs; the case's new revision makes the next time another one."""
@@ -71,7 +71,7 @@ class AliasWatch:
             self._registry.tag(shown, {ANSWER_TAG: f"{REFUSED}{found.reason}"})
         self._registry.set_alias(found.alias, rightful)
         if champion != case.champion:  # it was deleted
-            case = replace(case, champion=champion, serving_entry=entry_id)
+            case = replace(case, champion=champion, serving_entry=entry_id, serving_since=now)
         elif found.alias == "previous":
             case = replace(case, previous=rightful)
         save(self._cases, case)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from homeostat.healing.closing import SERVING
 from homeostat.ports import Aliases
-from homeostat.records import Action, CanaryVerdict, Case, derived_id
+from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, derived_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,14 @@ def moved_by_hand(
 
 
 def is_overtaken(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
-    """Return whether a person has moved ``champion`` meanwhile: neither the last decision nor this one put it there."""
+    """Return whether a person has moved an alias since a verdict was given, and means something else by it.
+
+    Neither the last decision nor this one put ``champion`` there, or the challenger that was found to be worth
+    more traffic was taken away.
+    """
+    is_gone = aliases.champion == case.champion and aliases.challenger != case.challenger
+    if is_gone and case.state is CaseState.CANARY:
+        return verdict.actor == HOMEOSTAT and verdict.action in {Action.STEP, Action.PROMOTE}
     expected = {case.champion}
     if verdict.action is Action.PROMOTE:
         expected.add(verdict.version)

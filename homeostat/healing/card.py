@@ -12,6 +12,7 @@ from homeostat.records import Case, CaseState, TrainingRun
 
 Line = tuple[str, ...]
 _MOST_LINES = 8  # of a table that may be long; the rest is counted
+_MOST_CHANGES = 3  # told above the fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Card:
             ("Evidence on live traffic so far", _pairs(self._canary())),
             ("Offline receipt", self._receipt()),
             ("What moved", self._moved()),
+            ("What the features are to each model", self.importance()),
             ("Slices where it does worst", self._slices()),
             ("Promise and cost", _pairs(self._terms())),
         ):
@@ -84,7 +86,7 @@ class Card:
             "loss, champion": seen.get("champion_loss"),
             "loss, challenger": seen.get("challenger_loss"),
             "difference": _interval(seen),
-            "rows it failed to score": _share(seen.get("fallback_ratio")),
+            "rows it failed to score": _share(seen.get("fallback_ratio"), 2),
             "in its canary since": _day(self.case.since),
         }
 
@@ -100,9 +102,18 @@ class Card:
         if not moved:
             return []
         moved.sort(key=lambda score: -score.psi)
-        lines = [(one.name, f"{one.psi:.3f}", f"{one.psi_limit:.3f}") for one in moved[:_MOST_LINES]]
-        more = [(f"and {len(moved) - _MOST_LINES} more", "", "")] if len(moved) > _MOST_LINES else []
-        return [("feature", "PSI", "limit"), *lines, *more]
+        lines = [(one.name, f"{one.psi:.3f}", f"{one.psi_limit:.3f}") for one in moved]
+        return [("feature", "PSI", "limit"), *_first(lines)]
+
+    def importance(self) -> list[Line]:
+        """Return the features' shares of the answers of both models as a table, the biggest changes first."""
+        found = self.run.receipt.get("importance", []) if self.run else []
+        if not any("champion" in one for one in found):  # it could not be read
+            return []
+        lines = [
+            (one["feature"], _share(one.get("challenger")), _share(one.get("champion")), _change(one)) for one in found
+        ]
+        return [("feature", "share in the challenger", "in the champion", "change"), *_first(lines)]
 
     def _slices(self) -> list[Line]:
         worst = self.evidence.get("worst_slices", ())
@@ -123,6 +134,9 @@ def as_markdown(card: Card) -> str:
     """Return the card for a version's description: what fits above the fold."""
     first = list(card.sections())[:2]
     lines = [f"- {name}: {fact}" for section in first for name, fact, *_ in section.lines]
+    changes = [f"{name} {change}" for name, *_, change in card.importance()[1:] if change][:_MOST_CHANGES]
+    if changes:
+        lines.append(f"- importance of features: {', '.join(changes)}")
     return "\n".join(
         [
             f"**{card.title}** {card.todo}",
@@ -169,6 +183,22 @@ def _pairs(facts: Mapping[str, object]) -> list[Line]:
     return [(name, _number(fact)) for name, fact in facts.items() if fact not in {None, ""}]
 
 
+def _first(lines: Sequence[Line]) -> list[Line]:
+    """Return the first lines of a table that may be long, and how many more there are."""
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([(f"and {more} more", *[""] * (len(lines[0]) - 1))] if more > 0 else [])]
+
+
+def _change(shares: Mapping[str, Any]) -> str:
+    """Return what became of a feature's share in percentage points; empty where one of the two isn't known."""
+    if "champion" not in shares:
+        return "new"
+    if "challenger" not in shares:
+        return "gone"
+    new, old = shares["challenger"], shares["champion"]
+    return "" if new is None or old is None else f"{100 * (new - old):+.1f} points"
+
+
 def _number(fact: object) -> str:
     return f"{fact:.5f}" if isinstance(fact, float) else "" if fact is None else str(fact)
 
@@ -180,8 +210,8 @@ def _interval(seen: Mapping[str, Any]) -> str:
     return f"{mean:+.5f} [{lower:+.5f}, {upper:+.5f}]"
 
 
-def _share(ratio: float | None) -> str | None:
-    return None if ratio is None else f"{ratio:.2%}"
+def _share(ratio: float | None, digits: int = 1) -> str:
+    return "" if ratio is None else f"{ratio:.{digits}%}"
 
 
 def _day(time: datetime | None) -> str:

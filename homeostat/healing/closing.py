@@ -46,15 +46,13 @@ def is_due(verdict: CanaryVerdict, case: Case) -> bool:
         return verdict.action is not Action.STEP
     if not case.on_trial or verdict.action is Action.START or verdict.version != case.challenger:
         return False
-    if verdict.action is Action.STEP and verdict.evidence[SHARE] <= (case.share or 0):
-        return False
     return not case.held or verdict.actor != HOMEOSTAT or GUARDRAIL in verdict.evidence
 
 
 def is_done(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
     """Return whether this verdict was carried out before, so that its promotion is only said again."""
-    if verdict.action is Action.STEP:  # nobody is told of it
-        return False
+    if verdict.action is Action.STEP:
+        return case.on_trial and case.challenger == verdict.version and verdict.evidence[SHARE] <= (case.share or 0)
     if verdict.action is Action.START:
         return case.on_trial or case.state is CaseState.COOLDOWN
     served = aliases.champion == verdict.version and verdict.version is not None
@@ -146,4 +144,5 @@ def rested(case: Case, now: datetime) -> Case:
         champion=case.champion,
         previous=case.previous,
         serving_entry=case.serving_entry,
+        serving_since=case.serving_since,
     )

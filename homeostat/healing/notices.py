@@ -93,6 +93,7 @@ def training_failed(product: str, run: TrainingRun) -> Alert:
 
 _SAID: dict[Action, tuple[str, Severity, str, str]] = {
     Action.START: ("canary_started", "info", "version {v} answers its share of the traffic", "nothing"),
+    Action.STEP: ("canary_step", "info", "version {v} answers a greater share of the traffic", "nothing"),
     Action.PROMOTE: (
         "promoted",
         "info",
@@ -110,7 +111,7 @@ _SAID: dict[Action, tuple[str, Severity, str, str]] = {
 
 
 def canary(product: str, promotion: Promotion) -> Alert | None:
-    """Return the alert on a canary's start or end; a case that brought no version has none."""
+    """Return the alert on a canary's start, step or end; a case that brought no version has none."""
     if promotion.version is None:
         return None
     kind, severity, what, todo = _SAID[promotion.action]

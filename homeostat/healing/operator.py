@@ -53,6 +53,11 @@ def wish_of(decision: OperatorDecision) -> Wish | None:
     return next((wish for wish in Wish if wish == word), None)
 
 
+def concerned(wish: Wish, aliases: Aliases) -> str | None:
+    """Return the version that a wish is about where none is named: who serves, or who is to; None for nobody."""
+    return aliases.champion if wish in {Wish.ROLLBACK, Wish.RETRAIN} else aliases.challenger
+
+
 def _part(decision: OperatorDecision, name: str) -> str:
     found = _SPOKEN.fullmatch(decision.action)
     return (found and found[name]) or ""

@@ -14,7 +14,6 @@ from homeostat.inspection.numbers import UNKNOWN, Numbers
 from homeostat.inspection.waiting import Seen, cold_start, span, waits_for
 from homeostat.ports import AliasReader, CaseStore, EventLog, Ledger
 from homeostat.records import (
-    Action,
     Case,
     CaseState,
     DeadLetter,
@@ -83,7 +82,7 @@ class Onlooker:
             "product": self.contract.product,
             "at": now.isoformat(),
             "champion": aliases.champion,
-            "champion_since": _iso(self._serving_since(aliases.champion)),
+            "champion_since": _iso(case.serving_since if aliases.champion == case.champion else None),
             "challenger": aliases.challenger,
             "canary_share": share_of(aliases, self.contract.canary) if aliases.challenger else 0.0,
             "previous": aliases.previous,
@@ -169,13 +168,6 @@ class Onlooker:
         told = told_report(reports[-1])
         worst = told.pop("features")[:_WORST]
         return {**told, "worst": worst}
-
-    def _serving_since(self, champion: str | None) -> datetime | None:
-        """Return when the champion's last promotion was carried out, None for one moved by hand long ago."""
-        changed = (Action.PROMOTE, Action.ROLLBACK)
-        moves = [record for record in self._tail.newest("promotions", 200) if isinstance(record, Promotion)]
-        since = [move.at for move in moves if move.action in changed and move.champion == champion]
-        return since[-1] if champion and since else None
 
     def _quarantined(self) -> dict[str, Any]:
         letters: list[DeadLetter] = []

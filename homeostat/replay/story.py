@@ -17,6 +17,7 @@ from homeostat.tail import Tail, count, words
 
 _KINDS: dict[Action, Kind] = {
     Action.START: "canary",
+    Action.STEP: "canary",
     Action.PROMOTE: "promotion",
     Action.REJECT: "rejection",
     Action.ROLLBACK: "rollback",

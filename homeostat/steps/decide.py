@@ -74,7 +74,7 @@ class DecideStep:
             TransientError: Somebody else wrote the case first.
         """
         case, aliases = self._cases.load(), self._registry.aliases()
-        champion = aliases.champion
+        champion = aliases.champion or case.champion  # one whose alias was taken away is put back: no cold start
         case = self._hear(case, aliases, now)
         situation = Situation(case, champion, self._streak, self._history(champion), now)
         decision = decide(self._contract, situation)
@@ -143,6 +143,7 @@ class DecideStep:
             champion=case.champion,
             previous=case.previous,
             serving_entry=case.serving_entry,
+            serving_since=case.serving_since,
         )
 
     def _saved(self, case: Case) -> Case:

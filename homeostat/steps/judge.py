@@ -78,12 +78,12 @@ class JudgeStep:
 
         An operator's verdicts come first: what is found at the same look does not overrule them.
         """
-        case, aliases = self._cases.load(), self._registry.aliases()
-        found = []
+        case, aliases, decisions = self._cases.load(), self._registry.aliases(), self._registry.decisions()
+        found = []  # from here on the registry is not needed: a verdict counts as given once it is made
         if case.on_trial and case.challenger is not None and case.challenger == aliases.challenger:
             found += self._look_at_canary(case, aliases.champion or "", now)
         found += self._look_at_champion(case, aliases, now)
-        return [*self._wanted(case, aliases, now), *found]
+        return [*self._wanted(decisions, case, aliases, now), *found]
 
     def _answer(self, run: TrainingRun, now: datetime) -> CanaryVerdict:
         """Return the verdict on a training run; a failed one travels like a rejected challenger."""
@@ -91,7 +91,9 @@ class JudgeStep:
         if run.status is not TrainingStatus.CANDIDATE or run.version is None:
             reason = f"{run.status.replace('_', ' ')}: {run.reason}"
             return self._verdict(run.request_id, Action.REJECT, run.version, Finding(None, reason, evidence), now)
-        champion = self._registry.aliases().champion
+        champion = (
+            self._registry.aliases().champion or self._cases.load().champion
+        )  # its alias may be away, and is put back
         if champion is None or champion == run.version:
             asked = ", no approval asked for as nothing serves yet" if self._policy.approval == "manual" else ""
             finding = Finding(None, f"first champion: offline gates passed{asked}; {run.reason}", evidence)
@@ -122,14 +124,13 @@ class JudgeStep:
         return self._once(str(case.request_id), challenger, replace(finding, evidence=evidence), now)
 
     def _look_at_champion(self, case: Case, aliases: Aliases, now: datetime) -> list[CanaryVerdict]:
-        champion, previous = aliases.champion, aliases.previous
-        since = self._memory.serving_since(champion) if champion else None
-        if champion is None or previous in {None, champion} or since is None:
+        champion, previous, since = case.champion, aliases.previous, case.serving_since
+        if champion is None or champion != aliases.champion or previous in {None, champion} or since is None:
             return []
         if now >= since + self._policy.watch + self._contract.label.maturity:
             return []
         finding = self._look(
-            f"watch {champion}",
+            _watch(case),
             (previous, self._memory.looks()),
             lambda looks: judge_watch(
                 self._memory.trial(str(previous), champion, since, labelled_since=since), self._policy, looks=looks
@@ -138,10 +139,12 @@ class JudgeStep:
         evidence = finding.evidence | {"champion": champion, "previous": previous, SERVING: case.serving_entry}
         return self._once(self._request_of(champion, case), champion, replace(finding, evidence=evidence), now)
 
-    def _wanted(self, case: Case, aliases: Aliases, now: datetime) -> list[CanaryVerdict]:
+    def _wanted(
+        self, decisions: Sequence[OperatorDecision], case: Case, aliases: Aliases, now: datetime
+    ) -> list[CanaryVerdict]:
         """Return verdicts for what operators want of who serves and can have."""
         verdicts = []
-        for decision in self._registry.decisions():
+        for decision in decisions:
             action = ACTIONS.get(wish_of(decision))
             if action is not None and refusal(decision, case, aliases) is None:
                 verdicts += self._asked(decision, action, case, aliases, now)
@@ -155,7 +158,7 @@ class JudgeStep:
         watched = action is Action.ROLLBACK
         version = champion if watched else str(case.challenger)
         request_id = self._request_of(champion, case) if watched else str(case.request_id)
-        _, _, seen = self._looks.get(f"watch {champion}" if watched else version, (None, 0, _UNSEEN))
+        _, _, seen = self._looks.get(_watch(case) if watched else version, (None, 0, _UNSEEN))
         rival = {"previous": aliases.previous} if watched else {"challenger": version}
         evidence = seen.evidence | {"champion": aliases.champion, SERVING: case.serving_entry} | rival
         reason = f"{said(decision)}; evidence so far: {seen.reason}"
@@ -218,3 +221,8 @@ class JudgeStep:
         if evidence["rows"]:
             difference = evidence["challenger_loss"] - evidence["champion_loss"]
             self._telemetry.gauge(CANARY_LOSS_DIFFERENCE, difference, product=product)
+
+
+def _watch(case: Case) -> str:
+    """Return the key of the looks at who serves now: what was seen of a version the last time says nothing of this."""
+    return f"watch {case.serving_entry}"

@@ -54,7 +54,7 @@ class PromoteStep:
         self._telemetry = telemetry
         self._watch = AliasWatch(contract.product, registry, cases, ledger, telemetry)
         self._shown: CaseState | None = None
-        self._is_new = True
+        self._is_unsaid = True  # what was done last, perhaps
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Carry out verdicts in the order they were given.
@@ -80,13 +80,15 @@ class PromoteStep:
         Raises:
             TransientError: Somebody else wrote the case first.
         """
-        promotions = [*self._said_before(), *self._end_wait(now), *self._follow_by_hand(now)]
+        said_before, self._is_unsaid = self._said_before(), True  # until this round comes to its end
+        promotions = [*said_before, *self._end_wait(now), *self._follow_by_hand(now)]
         case = self._cases.load()
         if case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
             case = self._save(rested(case, now))
         for decision in self._registry.decisions():
             case = self._hear(decision, case, now)
         self._show(case, now)
+        self._is_unsaid = False
         return promotions
 
     def _carry_out(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
@@ -123,18 +125,17 @@ class PromoteStep:
             return None
         return outside(self._contract, self._registry.load(str(verdict.version)), verdict.evidence)
 
-    def _give_traffic(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
-        """Give a challenger its first share of the traffic, or a greater one, of which nobody is told."""
+    def _give_traffic(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
+        """Give a challenger its first share of the traffic, or a greater one."""
         self._record(verdict, aliases.champion, now)
         share = self._share(verdict)
         self._registry.set_alias("challenger", verdict.version, share)
         if case.champion is None:  # it served before the case knew of such things
             case = replace(case, champion=aliases.champion, previous=aliases.previous)
         case = replace(case, share=share, share_since=now)
-        if verdict.action is Action.STEP:
-            self._save(case)
-            return None
-        self._save(replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now))
+        if verdict.action is Action.START:
+            case = replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now)
+        self._save(case)
         return promotion_of(verdict, aliases.champion)
 
     def _share(self, verdict: CanaryVerdict) -> float:
@@ -154,7 +155,7 @@ class PromoteStep:
         champion = verdict.version if verdict.action is Action.PROMOTE else aliases.champion
         self._record(verdict, champion, now)
         if verdict.action is Action.PROMOTE:
-            case = replace(self._serve(str(verdict.version), case, aliases), serving_entry=entry_of(verdict))
+            case = self._serve(verdict, case, aliases, now)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
@@ -162,8 +163,9 @@ class PromoteStep:
         self._save(closed(ended, verdict, champion, now, policy=self._contract.healing))
         return promotion_of(verdict, champion)
 
-    def _serve(self, version: str, case: Case, aliases: Aliases) -> Case:
+    def _serve(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Case:
         """Point ``champion`` to a version, the way back first, and return the case that knows."""
+        version = str(verdict.version)
         before = case.champion or (aliases.champion if aliases.champion != version else aliases.previous)
         if before != version:
             if before != aliases.previous:
@@ -171,7 +173,7 @@ class PromoteStep:
             case = replace(case, previous=before)
         if aliases.champion != version:
             self._registry.set_alias("champion", version)
-        return replace(case, champion=version)
+        return replace(case, champion=version, serving_entry=entry_of(verdict), serving_since=now)
 
     def _roll_back(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
         """Give the traffic back to ``previous``; a case that is open meanwhile rested on the bad champion, and ends.
@@ -190,7 +192,7 @@ class PromoteStep:
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
-        back = replace(case, champion=previous, previous=previous, serving_entry=entry_id)
+        back = replace(case, champion=previous, previous=previous, serving_entry=entry_id, serving_since=now)
         ended = replace(back, request_id=verdict.request_id)
         self._save(closed(ended, verdict, previous, now, policy=self._contract.healing))
         return promotion_of(verdict, previous)
@@ -224,10 +226,9 @@ class PromoteStep:
         return [self._close(verdict, case, self._registry.aliases(), now)]
 
     def _said_before(self) -> list[Record]:
-        """Return a new process's first word: what was done last, for the one before may have died before it said so."""
-        if not self._is_new:
+        """Return what was done last where the process, or the round, that did it may have ended before it said so."""
+        if not self._is_unsaid:
             return []
-        self._is_new = False
         last = next((e for e in reversed(self._ledger.entries()) if e.kind in _OUTCOMES), None)
         return [promotion_in(last)] if last and "verdict_id" in last.payload else []
 

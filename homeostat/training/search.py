@@ -8,6 +8,7 @@ import polars as pl
 
 from homeostat.contract.model import Contract
 from homeostat.errors import NotEnoughDataError
+from homeostat.training.attribution import compared
 from homeostat.training.backtest import days_of
 from homeostat.training.bench import Bench, Made
 from homeostat.training.champion import Champion
@@ -87,6 +88,7 @@ def search(
         return SearchResult(choice.reason, receipt)
     made = bench.refit(choice.winner.candidate, champion)
     receipt |= {"recipe": made.recipe.to_dict(), "effective_rows": round(effective_rows(made.weights), 1)}
+    receipt |= {"importance": compared(made.model, champion.model if champion else None, frame)}
     newest = frame["event_time"][-1]
     return SearchResult(
         reason=choice.reason,

@@ -5,6 +5,7 @@ import pytest
 
 from homeostat.adapters.memory import MemoryLog, MemoryTelemetry
 from homeostat.codec import decode
+from homeostat.errors import TransientError
 from homeostat.flow import Row, topic_name
 from homeostat.metric_names import CONSUMER_LAG
 from homeostat.ports import NewMessage
@@ -103,6 +104,28 @@ def test_bytes_that_are_no_record_go_to_the_dead_letters_with_their_reason(log: 
     assert isinstance(letter, DeadLetter)
     assert letter.value == b"\xff not json"
     assert letter.reason
+
+
+def test_what_a_step_says_of_the_world_is_said_though_the_log_was_away(log: MemoryLog) -> None:
+    class Once(Echo):
+        looks = 0
+
+        def tick(self, now: datetime) -> list[Record]:
+            self.looks += 1
+            return [Label(f"look {self.looks}", now, 1.0)]
+
+    class Away(MemoryLog):
+        def append(self, messages: Sequence[NewMessage], at: datetime) -> None:
+            raise TransientError("the log is away")
+
+    driven = worker(log, Once())
+    driven._log = Away()
+    for _ in range(2):
+        with pytest.raises(TransientError):
+            driven.run_once(LAST)
+    driven._log = log
+    driven.run_once(LAST)
+    assert published(log) == ["m0", "m1", "m2", "look 1"]
 
 
 def test_a_backlog_is_worked_off_before_the_step_says_anything_of_the_world() -> None:

@@ -19,7 +19,7 @@ from .transitions import Change, Death, Stage
 ALL = os.environ.get("HOMEOSTAT_TRANSITIONS") == "all"
 VICTIMS = ("healer", "predictor", "mlflow")
 CYCLES = {
-    "promote": ("start", "promote", "rollback"),
+    "promote": ("start", "step", "promote", "rollback"),
     "moved": ("start", "moved", "rollback"),
     "reject": ("start", "reject"),
 }
@@ -27,6 +27,7 @@ CYCLES = {
 
 SHORT = (
     Death("start", "after alias challenger", "predictor"),
+    Death("step", "after alias challenger", "healer"),
     Death("promote", "after alias champion", "healer"),
     Death("rollback", "after ledger rollback", "mlflow"),
 )

@@ -15,14 +15,16 @@ from deploy.servers import Mlflow
 from homeostat.adapters.kafka_log import KafkaLog
 from homeostat.adapters.mlflow_registry import MlflowRegistry
 from homeostat.adapters.sql import SqlCases, SqlLedger
+from homeostat.canary.routing import arm_of
 from homeostat.codec import encode
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.flow import topic_name
+from homeostat.healing.closing import SHARE, verdict_id_of
 from homeostat.healing.serving import serving_at
 from homeostat.ports import Aliases, LedgerEntry, ModelPackage, NewMessage, OperatorDecision
-from homeostat.records import CaseState, Promotion, TrainingRun, TrainingStatus, derived_id
+from homeostat.records import Action, Arm, CanaryVerdict, CaseState, Promotion, TrainingRun, TrainingStatus, derived_id
 from homeostat.settings import KafkaSettings
 from homeostat.tail import Tail
 from homeostat.training.models import dump_model
@@ -35,7 +37,7 @@ from .running import until
 from .watchers import Clients, Eye
 
 PREDICTORS = ("predictor", "predictor-2")
-CHANGES = frozenset({"start", "promote", "reject", "rollback"})
+CHANGES = frozenset({"start", "step", "promote", "reject", "rollback"})
 SETTLES_S = 180  # MLflow starts anew in ten seconds, on a busy machine in a minute
 
 
@@ -63,7 +65,7 @@ class Change:
 
 
 class Stage:
-    """A healer, a judge and two predictors on real servers; the trainer is played."""
+    """A healer, a judge and two predictors on real servers; the trainer is played, and what the judge says of rows."""
 
     def __init__(self, folder: Path, servers: Mapping[str, str], mlflow: Mlflow) -> None:
         self.product = f"turns_{token_hex(4)}"
@@ -152,7 +154,9 @@ class Stage:
             until(lambda: self._cases.load().state is CaseState.TRAINING, SETTLES_S, self.story)
             until(lambda: not self.registry.decisions(), SETTLES_S, self.story)
             version = self.registry.register(self._package, str(self._cases.load().request_id))
-            return before, replace(before, challenger=version)
+            return before, replace(before, challenger=version, share=self.contract.canary.climb[0])
+        if change == "step":
+            return before, replace(before, share=self.contract.canary.climb[1])
         if change == "reject":
             return before, replace(before, challenger=None, share=None)
         if change == "rollback":
@@ -162,6 +166,8 @@ class Stage:
     def _begin(self, change: str, before: Aliases) -> None:
         if change == "start":
             self._train()
+        elif change == "step":
+            self._step(before)
         elif change == "moved":
             self.registry.set_alias("champion", before.challenger)
         elif change == "rollback":
@@ -178,30 +184,46 @@ class Stage:
         )
         self._log.append([NewMessage(topic_name(self.product, "training_runs"), *encode(run))], now)
 
+    def _step(self, before: Aliases) -> None:
+        request_id, now = str(self._cases.load().request_id), datetime.now(UTC)
+        evidence = {"champion": before.champion, SHARE: self.contract.canary.climb[1]}
+        verdict_id = verdict_id_of(request_id, Action.STEP, before.challenger, evidence)
+        verdict = CanaryVerdict(verdict_id, request_id, now, Action.STEP, before.challenger, "played", evidence)
+        self._log.append([NewMessage(topic_name(self.product, "canary_verdicts"), *encode(verdict))], now)
+
     def _is_settled(self, change: str, expected: Aliases, entries: int) -> bool:
         if not self._mlflow.is_running():
             self._mlflow.kill()  # whatever it left
             self._mlflow.start()
         aliases, case = self._known(), self._cases.load()
-        if aliases is None or self._plan.exists() or replace(aliases, share=expected.share) != expected:
+        if aliases is None or self._plan.exists() or aliases != expected:
             return False
-        remembered = (case.champion, case.previous, case.challenger if case.on_trial else None)
-        served = {versions[-1:] == [str(expected.champion)] for versions in self.clients.champions(0).values()}
+        on_trial = (case.challenger, case.share) if case.on_trial else (None, None)
         return (
-            remembered == (expected.champion, expected.previous, expected.challenger)
+            Aliases(case.champion, on_trial[0], case.previous, on_trial[1]) == expected
             and not self.registry.decisions()
-            and served == {True}
+            and self._is_served(expected)
             and len(self.changes()) > entries
             and self._is_told(change)
         )
 
+    def _is_served(self, expected: Aliases) -> bool:
+        """Whether both predictors answer by the champion, and each entity by the arm that its share gives it."""
+        wanted = {expected.champion}
+        if {versions[-1] if versions else None for versions in self.clients.champions(0).values()} != wanted:
+            return False
+        share, challenger = expected.share or 0.0, str(expected.challenger)
+        return all(arms[-1] == arm_of(one, share, challenger) for (_, one), arms in self.clients.arms(0).items())
+
     def _is_told(self, change: str) -> bool:
         """Whether the change is in the log, and the verdict behind it is read."""
         name = topic_name(self.product, "canary_verdicts")
+        is_read = self._log.committed("promote", name) == self._log.end(name)
+        if change == "step":  # which nobody is told of
+            return is_read
         last = next(reversed(Tail(self._log, self.product).newest("promotions", 1)), None)
         action = "promote" if change == "moved" else change
-        told = isinstance(last, Promotion) and last.action == action
-        return told and self._log.committed("promote", name) == self._log.end(name)
+        return is_read and isinstance(last, Promotion) and last.action == action
 
     def _check(self, change: str, before: Aliases, begun: float, entries: int) -> None:
         now = self.registry.aliases()
@@ -209,23 +231,26 @@ class Stage:
         assert self.eye.champions(begun) == order, self.eye.seen
         for versions in self.clients.champions(begun).values():  # from one to the other once, and never back
             assert versions in (order, order[-1:]), (order, versions)
+        if change == "step":  # no entity is sent back
+            assert all(arms in (arms[:1], [Arm.CHAMPION, Arm.CHALLENGER]) for arms in self.clients.arms(begun).values())
         (entry,) = self.changes()[entries:]
         assert entry.kind == ("promote" if change == "moved" else change)
         served = serving_at(self.ledger.entries(), datetime.now(UTC))
-        assert (served.champion, served.challenger) == (now.champion, now.challenger)
+        assert (served.champion, served.challenger, served.share) == (now.champion, now.challenger, now.share)
         assert self.ledger.verify() == len(self.ledger.entries())
         assert not self.clients.failed, self.clients.failed[:3]
 
     def _apart(self, old: str | None, begun: float) -> float:
         """Return the seconds in which one predictor answered by the new champion and the other by the old."""
-        new = [at for at, _, version in self.clients.answers if at >= begun and version != old]
-        last = [at for at, _, version in self.clients.answers if at >= begun and version == old]
+        found = self.clients.by_champion(begun)
+        new, last = [one.at for one in found if one.version != old], [one.at for one in found if one.version == old]
         return max(0.0, last[-1] - new[0]) if new and last else 0.0
 
 
 def contract_of(folder: Path, product: str) -> Contract:
     """Write the drill's contract for another product, with canaries as often as wished, and return it."""
     text = CONTRACT.read_text().replace("product: turbines", f"product: {product}")
+    text = text.replace("share: 0.2", "steps: [0.25, 0.5]")
     (folder / "contract.yaml").write_text(f"{text}\nbudget: {{max_trainings: 1000}}\n")
     return load_contract(folder / "contract.yaml")
 

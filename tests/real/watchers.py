@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from threading import Event, Thread
 from time import monotonic
+from typing import NamedTuple
 
 import httpx
 
@@ -16,6 +17,16 @@ ENTITIES = 16
 FEATURES = {"maker": "acme", "load": 0.5, "wind": 0.1, "gust": 0.05, "fails_maker_2d": 0.2}
 
 
+class Answer(NamedTuple):
+    """What a client was told: when, by whom, on which entity and by which model."""
+
+    at: float
+    who: str
+    entity: str
+    arm: str
+    version: str
+
+
 class Clients(Thread):
     """Ask two predictors in turn, as a Service of Kubernetes does: who is not ready gets no traffic.
 
@@ -24,7 +35,7 @@ class Clients(Thread):
 
     def __init__(self, urls: Mapping[str, str], product: str) -> None:
         super().__init__(daemon=True)
-        self.answers: list[tuple[float, str, str]] = []  # when, by whom, by which version as the champion
+        self.answers: list[Answer] = []
         self.answered = self.broken = 0
         self.failed: list[str] = []
         self._urls, self._product = urls, product
@@ -45,9 +56,21 @@ class Clients(Thread):
     def champions(self, since: float) -> dict[str, list[str]]:
         """Return the champions that each predictor answered by, in order, each run of the same one once."""
         return {
-            name: [v for v, _ in groupby(version for at, who, version in self.answers if who == name and at >= since)]
+            name: [v for v, _ in groupby(one.version for one in self.by_champion(since) if one.who == name)]
             for name in self._urls
         }
+
+    def by_champion(self, since: float) -> list[Answer]:
+        """Return what champions have answered since a moment."""
+        return [one for one in self.answers if one.at >= since and one.arm == Arm.CHAMPION]
+
+    def arms(self, since: float) -> dict[tuple[str, str], list[str]]:
+        """Return the arms that answered by predictor and entity, in order, each run of the same one once."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for one in self.answers:
+            if one.at >= since and (arms := found.setdefault((one.who, one.entity), []))[-1:] != [one.arm]:
+                arms.append(one.arm)
+        return found
 
     def _ask(self, http: httpx.Client, turn: int) -> None:
         names = sorted(self._urls)[:: 1 if turn % 2 else -1]
@@ -66,8 +89,7 @@ class Clients(Thread):
                 return
             self.answered += 1
             (found,) = answer.json()["predictions"]
-            if found["arm"] == Arm.CHAMPION:
-                self.answers.append((monotonic(), name, found["version"]))
+            self.answers.append(Answer(monotonic(), name, str(row["entity"]), found["arm"], found["version"]))
             return
         self.failed.append(f"no predictor answered: {names}")
 

@@ -156,12 +156,6 @@ def test_a_feature_with_a_value_for_every_row_does_not_fill_the_memory() -> None
     assert len(memory(*rows, slices=["number"]).trial("1", "2", START).slices) == 64
 
 
-def test_serving_begins_with_the_first_event_answered_as_champion() -> None:
-    found = memory(outcome(3, {"1": 0.5}), outcome(5, {"2": 0.5}, version="2"), outcome(6, {"2": 0.5}, version="2"))
-    assert found.serving_since("2") == START + timedelta(minutes=50)
-    assert found.serving_since("3") is None
-
-
 def test_what_was_forgotten_is_gone() -> None:
     found = memory(*(outcome(i, BOTH) for i in range(19)))
     found.follow(answer(i, BOTH) for i in range(19))

@@ -1,3 +1,4 @@
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryLog, MemoryRegistry, MemoryTelemetry
 from homeostat.codec import TOPIC_OF, decode, encode
 from homeostat.contract.model import Contract
-from homeostat.errors import ModelError
+from homeostat.errors import ModelError, TransientError
 from homeostat.flow import FLOW, memory_span, topic_name
 from homeostat.ports import ModelPackage, NewMessage, OperatorDecision
 from homeostat.records import (
@@ -25,6 +26,7 @@ from homeostat.steps.decide import DecideStep
 from homeostat.steps.judge import JudgeStep
 from homeostat.steps.promote import PromoteStep
 from homeostat.worker import Step, Worker
+from tests.homeostat.healing.crashing import ANSWERED, AWAY, UNHEARD, CrashError, Crashing
 
 START = datetime(2013, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -55,29 +57,6 @@ def make_report(hours: float, status: DriftStatus = DriftStatus.DRIFTED, **chang
 @pytest.fixture(scope="session")
 def report() -> Callable[..., DriftReport]:
     return make_report
-
-
-class CrashError(Exception):
-    """The process died."""
-
-
-class Crashing:
-    """A port that lets the process die right after one of all ports' calls."""
-
-    def __init__(self, port: object, calls: list[int], last: int | None) -> None:
-        self._port, self._calls, self._last = port, calls, last
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            result = method(*args, **kwargs)
-            self._calls[0] += 1
-            if self._calls[0] == self._last:
-                raise CrashError
-            return result
-
-        return call
 
 
 class Trainer:
@@ -112,15 +91,15 @@ class Rig:
         self.ledger, self.telemetry = MemoryLedger(), MemoryTelemetry()
         self.plan = {"next": TrainingStatus.CANDIDATE}
         self.calls = [0]
+        self.fates: deque[str] = deque()  # of the next calls of the registry; the later ones are answered
         self._crash_at = crash_at
         self._rows = 0
         self.restart()
 
     def restart(self) -> None:
         """Lose all memory, as a killed process does, and start again."""
-        registry, cases, ledger = (
-            Crashing(port, self.calls, self._crash_at) for port in (self.registry, self.cases, self.ledger)
-        )
+        cases, ledger = (Crashing(port, self.calls, self._crash_at) for port in (self.cases, self.ledger))
+        registry = Crashing(self.registry, self.calls, self._crash_at, self.fates)
         c, t = self.contract, self.telemetry
         steps: dict[str, Step] = {
             "decide": DecideStep(c, registry, cases, ledger, t, 7),
@@ -154,10 +133,36 @@ class Rig:
         self.now += hours * HOUR
         while True:
             try:
-                if not sum([worker.run_once(self.now) for worker in self.workers]):
+                if not self._move():
                     return
             except CrashError:
                 self._restart_until_alive()
+            except TransientError:
+                continue
+
+    def run_part_way(self, calls: int) -> None:
+        """Run until the process dies after so many calls, its registry is lost or nothing moves, and leave it there."""
+        self.crash_after(calls)
+        try:
+            while self._move():
+                pass
+        except (CrashError, TransientError):
+            self._restart_until_alive()
+
+    def run_until_published(self, topic: str) -> None:
+        """Run step by step, and stop where the first of such messages is out."""
+        known = len(self.published(topic))
+        for worker in self.workers:
+            worker.run_once(self.now)
+            if len(self.published(topic)) > known:
+                return
+
+    def _move(self) -> int:
+        return sum([worker.run_once(self.now) for worker in self.workers])
+
+    def lose_registry(self, calls: int, more: int, *, carried_out: bool) -> None:
+        """Let the registry be away after so many more calls, for one, that may yet be carried out, and some more."""
+        self.fates.extend([ANSWERED] * calls + [UNHEARD if carried_out else AWAY] + [AWAY] * more)
 
     def _restart_until_alive(self) -> None:
         try:
@@ -183,6 +188,11 @@ class Rig:
 
     def outcomes(self, scores: dict[str, float], hours: int = 12, served: str | None = None) -> None:
         """Publish six mature rows an hour, scored as given where the label is 1, else as surely, and run."""
+        self.label(scores, hours, served)
+        self.run()
+
+    def label(self, scores: dict[str, float], hours: int = 12, served: str | None = None) -> None:
+        """Publish outcomes, and let the time pass that their labels take."""
         served = served or str(self.registry.aliases().champion)
         rows = []
         for i in range(6 * hours):
@@ -196,7 +206,6 @@ class Rig:
             rows.append(Outcome(f"o{self._rows}", "e", time, time, label, Arm.CHAMPION, served, ours.get(served), ours))
         self.now += (hours + 24) * HOUR
         self.put(*rows)
-        self.run()
 
     def decide(self, word: str, version: str | None = None, reason: str | None = "so") -> str | None:
         """Let an operator decide on a version, or on the model itself, run, and return the answer."""

@@ -93,6 +93,31 @@ def test_a_version_that_was_never_validated_is_taken_off_every_alias(promoted: R
     assert told(promoted)[-1] == ("put_back", stranger)
 
 
+@pytest.mark.parametrize("away", [0, 10 * 24], ids=["at once", "long after its first watch"])
+def test_a_version_brought_back_by_hand_is_watched_anew(promoted: Rig, away: int) -> None:
+    promoted.outcomes({"1": 0.7, "2": 0.6})
+    assert promoted.registry.aliases() == Aliases("1", None, "1")
+    promoted.run(away)
+    move(promoted, "champion", "2")
+    promoted.run(1)
+    assert promoted.registry.aliases() == Aliases("2", None, "1")  # what it did the last time is known to that person
+    promoted.outcomes({"1": 0.7, "2": 0.6})
+    assert promoted.registry.aliases() == Aliases("1", None, "1")
+    assert [entry.kind for entry in promoted.ledger.entries() if entry.payload.get("version") == "2"][-4:] == [
+        "promote", "rollback", "promote", "rollback",
+    ]  # fmt: skip
+
+
+def test_the_watch_of_a_version_brought_back_survives_a_restart(promoted: Rig) -> None:
+    promoted.outcomes({"1": 0.7, "2": 0.6})
+    promoted.run(10 * 24)
+    move(promoted, "champion", "2")
+    promoted.outcomes({"1": 0.7, "2": 0.6}, hours=2)
+    promoted.restart()
+    promoted.outcomes({"1": 0.7, "2": 0.6}, hours=10)
+    assert promoted.registry.aliases() == Aliases("1", None, "1")
+
+
 def test_what_is_put_back_twice_is_in_the_ledger_twice(promoted: Rig) -> None:
     stranger = promoted.registry.register(ModelPackage({}), "a stranger")
     for _ in range(2):

@@ -168,6 +168,14 @@ def test_a_step_that_comes_again_or_too_late_changes_nothing(tried: Rig) -> None
     assert kinds(tried) == ["start", "step", "step", "reject"]
 
 
+def test_each_step_is_told_once(tried: Rig) -> None:
+    for _ in range(3):
+        tried.outcomes(BETTER)
+    told = [said for said in tried.published("promotions").values() if said.action == "step"]
+    assert [(said.version, said.champion) for said in told] == [("2", "1")] * 2
+    assert ["25% of traffic" in said.reason for said in told] == [True, False]
+
+
 @pytest.mark.parametrize("calls", range(1, 40, 2))
 def test_a_crash_at_any_call_leads_to_the_same_share_and_ledger(contract: Contract, rig_of: RigOf, calls: int) -> None:
     rig = on_trial(rig_of(climbing(contract)))
@@ -176,3 +184,16 @@ def test_a_crash_at_any_call_leads_to_the_same_share_and_ledger(contract: Contra
     rig.run(25)  # a verdict that seems to be lost is given again
     assert share(rig) == rig.cases.load().share == 0.25
     assert kinds(rig) == ["start", "step"]
+    assert [said.action for said in rig.published("promotions").values()][-1] == "step"
+
+
+@pytest.mark.parametrize("looks", [1, 3])  # what was found asks for more traffic, and for all of it
+def test_a_person_who_takes_a_challenger_away_overrules_what_was_found_just_before(tried: Rig, looks: int) -> None:
+    for _ in range(looks - 1):
+        tried.outcomes(BETTER)
+    tried.label(BETTER)
+    tried.run_until_published("canary_verdicts")
+    tried.registry.set_alias("challenger", None)
+    tried.run()
+    assert tried.registry.aliases() == Aliases("1")
+    assert kinds(tried)[-1] == "reject"

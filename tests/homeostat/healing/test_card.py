@@ -16,6 +16,13 @@ RECEIPT: dict[str, Any] = {
     "rows": 90_284,
     "data_span": ["2013-01-01 08:15:00+00:00", "2013-04-10 23:59:00+00:00"],
     "recipe": {"learner": "lightgbm"},
+    "importance": [
+        {"feature": "weight", "challenger": 0.05},
+        {"feature": "colour", "champion": None},
+        {"feature": "price", "challenger": 0.312, "champion": 0.2},
+        {"feature": "shop", "challenger": 0.1, "champion": None},
+        *({"feature": f"f{i}", "challenger": 0.01, "champion": 0.01} for i in range(6)),
+    ],
     "candidates": [
         {"candidate": "do nothing", "loss": 0.475239, "difference": 0.0, "lower": 0.0, "upper": 0.0, "auc": 0.722728},
         {
@@ -63,6 +70,11 @@ def test_the_card_tells_the_reason_the_span_the_evidence_and_what_is_still_neede
         "-0.00900 [-0.02000, +0.00200]",
         "0.10%",
         "<td>price</td><td>0.310</td><td>0.050</td>",
+        "<td>weight</td><td>5.0%</td><td></td><td>new</td>",
+        "<td>colour</td><td></td><td></td><td>gone</td>",
+        "<td>price</td><td>31.2%</td><td>20.0%</td><td>+11.2 points</td>",
+        "<td>shop</td><td>10.0%</td><td></td><td></td>",
+        "<td>f3</td><td>1.0%</td><td>1.0%</td><td>+0.0 points</td></tr><tr><td>and 2 more</td>",
         "99.00% of predictions within 100 ms",
         "0.0500 USD, 3,600 s of CPU",
     ):
@@ -75,13 +87,20 @@ def test_the_description_is_short_and_says_what_to_do(card: Card) -> None:
     assert len(text) < 1500
     assert "set the tag homeostat.decision to approve, reject or hold" in text
     assert "rows compared: 1,800 in 30 blocks" in text
+    assert "- importance of features: weight new, colour gone, price +11.2 points\n" in text
 
 
 def test_what_no_record_holds_is_left_out_and_not_made_up(card: Card) -> None:
     bare = replace(card, run=None, evidence={"rows": 0, "blocks": 0}, case=replace(card.case, report=None))
     page = as_html(bare)
-    for absent in ("Offline receipt", "What moved", "Slices", "learned from", "rows needed", "None", "USD"):
+    for absent in ("Offline receipt", "What moved", "Slices", "share in", "learned from", "rows needed", "None", "USD"):
         assert absent not in page
+
+
+def test_shares_are_not_compared_with_those_of_a_champion_that_could_not_be_read(card: Card) -> None:
+    assert card.run is not None
+    alone = RECEIPT | {"importance": [{"feature": "price", "challenger": 1.0}]}
+    assert "share in the challenger" not in as_html(replace(card, run=replace(card.run, receipt=alone)))
 
 
 def test_what_a_stream_brings_is_shown_and_never_run(card: Card) -> None:

@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -21,18 +22,27 @@ from hypothesis.stateful import (
 
 from homeostat.codec import decode
 from homeostat.contract.model import Contract
+from homeostat.contract.policies import CanaryPolicy
 from homeostat.flow import topic_name
 from homeostat.healing.operator import Wish
 from homeostat.healing.serving import Serving, serving_at
+from homeostat.healing.tags import SHARE_TAG
 from homeostat.ports import LedgerEntry, ModelPackage, OperatorDecision
 from homeostat.records import HOMEOSTAT, CaseState, TrainingStatus
 
 Rig = Any  # of conftest, which tests can't import
 
-PARTS = 4  # so that several workers share the work
-HISTORIES = int(os.environ.get("HOMEOSTAT_HISTORIES", "80")) // PARTS
+KINDS: dict[str, dict[str, Any]] = {  # of canaries, and parts of the work for several workers
+    "one-share": {},
+    "approved": {"approval": "manual"},
+    "steps": {"steps": [0.05, 0.25, 1.0], "step_time": "6h", "max_duration": "9d"},
+    "steps-approved": {"steps": [0.05, 0.25, 1.0], "step_time": "1d", "max_duration": "9d", "approval": "manual"},
+}
+HISTORIES = int(os.environ.get("HOMEOSTAT_HISTORIES", "80")) // len(KINDS)
 ALIASES = ("champion", "challenger", "previous")
-CHANGES = frozenset({"start", "promote", "reject", "rollback", "adopted"})
+CHANGES = frozenset({"start", "step", "promote", "reject", "rollback", "adopted"})
+BETTER = 0.1
+GAINS = st.sampled_from([-0.1, 0.0, BETTER, BETTER])
 
 
 class Histories(RuleBasedStateMachine):
@@ -40,11 +50,18 @@ class Histories(RuleBasedStateMachine):
 
     new_rig: Callable[[], Rig]
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(good_looks=st.sampled_from([None, 0, 1, 1, 2, 2]))
+    def begin(self, good_looks: int | None) -> None:
+        """Begin with a champion alone, or with a canary that has gone well so far."""
         self.rig = self.new_rig()
         self.rig.first_champion()
+        if good_looks is not None:
+            self.rig.canary()
+        for _ in range(good_looks or 0):
+            self.label(BETTER)
+            self.rig.run()
         self.is_settled = True
+        self.taken_away: str | None = None
 
     def settle(self, hours: int = 0) -> None:
         """Look twice: what a person did to an alias may make a tag possible that was not before."""
@@ -63,22 +80,37 @@ class Histories(RuleBasedStateMachine):
         self.rig.report()
         self.settle()
 
-    @rule(gain=st.sampled_from([-0.1, 0.0, 0.1]))
+    @rule(gain=GAINS)
     def outcomes(self, gain: float) -> None:
+        self.label(gain)
+        self.settle()
+
+    @rule(gain=GAINS, calls=st.integers(1, 25))
+    def outcomes_and_a_crash(self, gain: float, calls: int) -> None:
+        """The process dies with the work half done, and a person may act before it goes on."""
+        self.label(gain)
+        self.rig.run_part_way(calls)
+        self.is_settled = False
+
+    def label(self, gain: float) -> None:
         aliases = self.rig.registry.aliases()
         if aliases.champion is not None:
             others = {aliases.challenger, aliases.previous} - {None, aliases.champion}
-            self.rig.outcomes({aliases.champion: 0.6, **dict.fromkeys(others, 0.6 + gain)})
-            self.settle()
+            self.rig.label({aliases.champion: 0.6, **dict.fromkeys(others, 0.6 + gain)})
 
     @rule(hours=st.sampled_from([0, 0, 0, 1, 25, 100]))
     def look(self, hours: int) -> None:
         """A message came, perhaps for the second time or for nothing; or it was lost, and time passed."""
         self.settle(hours)
 
-    @rule(topic=st.sampled_from(["training_runs", "canary_verdicts", "promotions", "drift_reports"]))
-    def deliver_again(self, topic: str) -> None:
+    @rule(
+        topic=st.sampled_from(["training_runs", "canary_verdicts", "promotions", "drift_reports"]),
+        last=st.integers(0, 2),
+    )
+    def deliver_again(self, topic: str, last: int) -> None:
+        """All messages come again, or all but the last ones, that would set right what the older ones did."""
         messages = self.rig.log.read(topic_name("toys", topic), 0, 10_000)
+        messages = messages[: max(0, len(messages) - last)]
         self.rig.put(*(decode(topic, message.value, message.headers) for message in messages))
         self.settle()
 
@@ -86,6 +118,11 @@ class Histories(RuleBasedStateMachine):
     def crash(self, calls: int) -> None:
         """The process will die after so many more calls of its ports."""
         self.rig.crash_after(calls)
+
+    @rule(calls=st.integers(0, 20), more=st.integers(0, 5), carried_out=st.booleans())
+    def lose_registry(self, calls: int, more: int, *, carried_out: bool) -> None:
+        """MLflow will not answer some calls, the first of which it may have carried out."""
+        self.rig.lose_registry(calls, more, carried_out=carried_out)
 
     @rule(word=st.sampled_from([*Wish, "aprove"]), where=st.sampled_from([None, *ALIASES]))
     def set_tag(self, word: str, where: str | None) -> None:
@@ -97,6 +134,13 @@ class Histories(RuleBasedStateMachine):
     def move_alias(self, alias: str, version: int) -> None:
         known = self.versions
         self.rig.registry.set_alias(alias, str(version) if 1 <= version <= known else None)
+        self.is_settled = False
+
+    @rule(text=st.sampled_from(["{}: 0.9", "{}: 0.0", "7: 0.5", "all of it"]))
+    def edit_share(self, text: str) -> None:
+        """A person edits the tag that those who serve read the challenger's share from."""
+        tag = text.format(self.rig.registry.aliases().challenger)
+        self.rig.registry._retag(None, {SHARE_TAG: tag})
         self.is_settled = False
 
     @rule(data=st.data())
@@ -118,9 +162,11 @@ class Histories(RuleBasedStateMachine):
         case, aliases = self.rig.cases.load(), self.rig.registry.aliases()
         served = serving_at(self.rig.ledger.entries(), self.rig.now)
         assert aliases.champion is not None
-        assert (case.champion, case.previous) == (aliases.champion, aliases.previous)
-        assert (case.challenger if case.on_trial else None) == aliases.challenger
-        assert (served.champion, served.challenger) == (aliases.champion, aliases.challenger)
+        on_trial = (case.challenger, case.share) if case.on_trial else (None, None)
+        assert (case.champion, case.previous, *on_trial) == (
+            aliases.champion, aliases.previous, aliases.challenger, aliases.share,
+        )  # fmt: skip
+        assert (served.champion, served.challenger, served.share) == (aliases.champion, *on_trial)
         assert case.state is not CaseState.TRAINING
         assert self.rig.registry.decisions() == []
 
@@ -130,8 +176,18 @@ class Histories(RuleBasedStateMachine):
         assert self.rig.ledger.verify() == len(self.rig.ledger.entries())
         before = Serving()
         for i, entry in enumerate(entries):
-            follows(before, entry)
+            follows(before, entry, self.rig.contract.canary.climb)
             before = serving_at(entries[: i + 1], self.rig.now)
+
+    @invariant()
+    def a_challenger_that_a_person_took_away_gets_no_more_traffic(self) -> None:
+        case, aliases = self.rig.cases.load(), self.rig.registry.aliases()
+        if self.is_settled and self.taken_away is not None:
+            last = [entry for entry in self.rig.ledger.entries() if entry.payload.get("version") == self.taken_away][-1]
+            assert (last.kind, last.actor) != ("promote", HOMEOSTAT)
+            assert not case.on_trial or case.challenger != self.taken_away
+        is_gone = case.on_trial and aliases.champion == case.champion and aliases.challenger != case.challenger
+        self.taken_away = case.challenger if is_gone else None
 
     @invariant()
     def there_is_a_way_back(self) -> None:
@@ -144,29 +200,34 @@ class Histories(RuleBasedStateMachine):
             assert self.rig.registry.aliases().previous == before
 
 
-def follows(before: Serving, entry: LedgerEntry) -> None:
-    """Hold an entry against who served before it."""
-    version, evidence = entry.payload["version"], entry.payload.get("evidence", {})
+def follows(before: Serving, entry: LedgerEntry, climb: tuple[float, ...]) -> None:
+    """Hold an entry against who served before it, and with what share."""
+    version, share, evidence = entry.payload["version"], entry.payload.get("share"), entry.payload.get("evidence", {})
+    proven = evidence.get("upper") is not None and evidence["upper"] < evidence["limit"]
     if entry.kind == "promote":
         assert before.champion != version
-        proven = evidence.get("upper") is not None and evidence["upper"] < evidence["limit"]
-        assert before.champion is None or entry.actor != HOMEOSTAT or proven
+        assert before.champion is None or entry.actor != HOMEOSTAT or (proven and before.share == climb[-1])
     if entry.kind == "rollback":
         assert before.champion == version
         assert entry.payload["champion"] != version
     if entry.kind == "start":
-        assert before.challenger is None
+        assert (before.challenger, share) == (None, climb[0])
+    if entry.kind == "step":
+        assert (before.challenger, entry.actor) == (version, HOMEOSTAT)
+        assert (before.share, share) in pairwise(climb)
+        assert proven or share < 1
     if entry.kind == "reject":
         assert before.challenger in {None, version}
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_whatever_happens_one_serves_there_is_a_way_back_and_the_ledger_says_why(
-    rig_of: Callable[..., Rig], contract: Contract, manual: Contract, part: int
+    rig_of: Callable[..., Rig], contract: Contract, kind: str
 ) -> None:
-    product = manual if part == PARTS - 1 else contract
-    machine = type(f"Histories{part}", (Histories,), {"new_rig": lambda _: rig_of(product)})
+    canary = CanaryPolicy.model_validate({**contract.canary.model_dump(exclude_unset=True), **KINDS[kind]})
+    product = contract.model_copy(update={"canary": canary})
+    machine = type("Histories", (Histories,), {"new_rig": lambda _: rig_of(product)})
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -53,6 +53,7 @@ def test_labelled_rows_are_counted_on_where_the_last_look_ended(world: Any) -> N
 def test_who_serves_and_since_when(world: Any) -> None:
     world.registry.set_alias("champion", "2")
     world.registry.set_alias("previous", "1")
+    world.case(CaseState.STABLE, champion="2", previous="1", serving_since=world.now - 3 * DAY)
     world.write(
         Promotion("p1", "case", world.now - 3 * DAY, Action.PROMOTE, "2", "2", "better"),
         Promotion("p2", "case", world.now - DAY, Action.REJECT, "3", "2", "worse"),

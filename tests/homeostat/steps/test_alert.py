@@ -180,6 +180,7 @@ def test_a_failed_training_is_told_one_without_a_winner_is_not(world: World) -> 
     ("action", "kind"),
     [
         (Action.START, "canary_started"),
+        (Action.STEP, "canary_step"),
         (Action.PROMOTE, "promoted"),
         (Action.REJECT, "rejected"),
         (Action.ROLLBACK, "rolled_back"),

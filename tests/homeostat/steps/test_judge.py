@@ -39,6 +39,7 @@ class World:
     def watch(self) -> None:
         self.registry.set_alias("champion", "2")
         self.registry.set_alias("previous", "1")
+        self.cases.save(Case(champion="2", previous="1", serving_entry="entry", serving_since=NOW))
 
 
 @pytest.fixture

@@ -102,6 +102,7 @@ def test_the_receipt_is_json_and_holds_the_evidence(contract: Contract, frames: 
     assert receipt["rows"] == 1500
     assert len(receipt["blocks"]) == 3
     assert len(receipt["trials"]) == 3
+    assert {one["feature"] for one in receipt["importance"]} == set(contract.feature_names)
     assert {"loss", "difference", "lower", "upper", "by_block"} <= receipt["candidates"][1].keys()
     assert receipt["effective_rows"] > 0
     assert receipt["recipe"]["learner"] in ("lightgbm", "linear")
