@@ -1,6 +1,5 @@
 """Telemetry by prometheus-client: the families of ``homeostat.metric_names`` and nothing else."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +7,6 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 from prometheus_client.metrics_core import Metric as MetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 from prometheus_client.values import ValueClass
 
 from homeostat.errors import HomeostatError
@@ -108,17 +106,17 @@ class PrometheusTelemetry:
         raise HomeostatError(f"no {kind.__name__} {name} with labels {sorted(labels)} in homeostat.metric_names")
 
 
-class _Ours(Collector):
+class _Ours(MultiProcessCollector):
     """The families of this list as all processes have them; libraries leave theirs in the same files."""
 
     def __init__(self) -> None:
-        self._folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+        super().__init__(None)  # type: ignore[no-untyped-call]
         self._names = {metric.name.removesuffix("_total") for metric in METRICS}
 
     def collect(self) -> Iterable[MetricFamily]:
         # A file is empty for a moment when it is made, and for good where a kill -9 fell into that moment: the
         # library's own collect would raise then (its issue 1199).
-        files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
+        files = [str(file) for file in Path(self._path).glob("*.db") if file.stat().st_size]
         families = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
         return [family for family in families if family.name in self._names]
 

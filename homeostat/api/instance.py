@@ -26,6 +26,7 @@ Missing = Callable[[], str | None]
 
 _TAG = "instance"
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # room to add spans to it
+_SOON = {"Retry-After": "1"}
 
 
 class _Setting(msgspec.Struct):
@@ -80,16 +81,24 @@ class ClockRoutes:
         return JSONResponse({"mode": self._clock.mode, "now": now.isoformat(), "settled": settled})
 
 
-def build_watched(ready: Mapping[str, Missing], metrics: Callable[[], bytes]) -> FastAPI:
+def build_watched(ready: Mapping[str, Missing], metrics: Callable[[], bytes], *, will_serve: bool = False) -> FastAPI:
     """Return the web application of a process that only wants to be watched.
 
     Args:
         ready: Says of each product what it waits for, None when it works.
         metrics: Returns the process's metrics in Prometheus' text format; called in a thread.
+        will_serve: Whether it only starts, and another application answers requests soon: until then they are
+            told to come back.
     """
+
+    async def not_yet() -> None:
+        raise _unready(ready) or ProblemError(503, "it starts", headers=_SOON)
+
     app = FastAPI(title="Homeostat", docs_url=None, redoc_url=None, openapi_url=None)
     handle_failures(app, ())
     add_watching(app, ready, metrics)
+    if will_serve:
+        app.add_api_route("/v1/{path:path}", not_yet, methods=["DELETE", "GET", "PATCH", "POST", "PUT"])
     return app
 
 
@@ -102,12 +111,9 @@ def add_watching(app: FastAPI, ready: Mapping[str, Missing], metrics: Callable[[
 
     async def readyz() -> JSONResponse:
         """Say whether predictions come from a model, and if not, what each product waits for."""
-        waiting = {name: why for name, missing in ready.items() if (why := missing()) is not None}
-        said = {name: waiting.get(name, "ready") for name in ready}
-        if waiting:
-            detail = "; ".join(f"{name}: {why}" for name, why in waiting.items())
-            raise ProblemError(503, detail, headers={"Retry-After": "1"}, members={"products": said})
-        return JSONResponse({"ready": True, "products": said})
+        if (unready := _unready(ready)) is not None:
+            raise unready
+        return JSONResponse({"ready": True, "products": dict.fromkeys(ready, "ready")})
 
     async def exposed() -> Response:
         """Give the metrics of all processes in Prometheus' text format."""
@@ -119,6 +125,16 @@ def add_watching(app: FastAPI, ready: Mapping[str, Missing], metrics: Callable[[
     app.add_api_route("/healthz", healthz, tags=[_TAG], responses=answer(200, Alive))
     app.add_api_route("/readyz", readyz, tags=[_TAG], responses=answer(200, Ready) | problems(503))
     app.add_api_route("/metrics", exposed, tags=[_TAG], responses=text | problems(503), response_class=Response)
+
+
+def _unready(ready: Mapping[str, Missing]) -> ProblemError | None:
+    """Return the problem that says what each product waits for, None where all work."""
+    waiting = {name: why for name, missing in ready.items() if (why := missing()) is not None}
+    if not waiting:
+        return None
+    said = {name: waiting.get(name, "ready") for name in ready}
+    detail = "; ".join(f"{name}: {why}" for name, why in waiting.items())
+    return ProblemError(503, detail, headers=_SOON, members={"products": said})
 
 
 def _time_in(content: bytes) -> datetime:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from socket import gethostname
 from threading import Event, Lock, Thread
@@ -101,7 +102,8 @@ def share(step: str, contract: Contract, settings: Settings, make: Callable[[], 
         return make()
     from homeostat.adapters.kafka_log import KafkaLanes, KafkaLog
 
-    KafkaLog(settings.kafka, contract.product).create_topics()
+    with closing(KafkaLog(settings.kafka, contract.product)) as log:
+        log.create_topics()
     worker = SharedWorker(row, make)
     topic = topic_name(contract.product, row.consumes[0])
     group = f"{contract.product}.{step}"

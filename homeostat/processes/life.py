@@ -39,12 +39,15 @@ class Life:
 
 
 @contextmanager
-def life(home: Path, *, supervised: bool = True) -> Iterator[Life]:
+def life(home: Path | None = None) -> Iterator[Life]:
     """Give the life of this process, which ends on SIGTERM or, where it has one, when the supervisor is gone.
 
     A supervisor that was killed can't tell anybody. But the pipe that is this process's standard input closes
     with it. Meanwhile a shared lock says that somebody still works on the instance, so that the next
     supervisor waits until all of the last one's processes have ended.
+
+    Args:
+        home: Of the instance whose supervisor started this process; None where it has none.
     """
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stderr)
     for chatty in ("alembic", "feast", "kafka"):
@@ -59,7 +62,7 @@ def life(home: Path, *, supervised: bool = True) -> Iterator[Life]:
         mine.finish()
 
     signal.signal(signal.SIGTERM, lambda _signal, _frame: mine.finish())
-    if not supervised:
+    if home is None:
         signal.signal(signal.SIGINT, lambda _signal, _frame: mine.finish())
         yield mine
         return

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -40,8 +40,7 @@ class Status:
 
     def __init__(self, product: Product, now: Callable[[], datetime], metrics: Callable[[], bytes]) -> None:
         """Take the product, its clock, and where its numbers are."""
-        self._home = product.home
-        self._onlooker = Onlooker(product.contract, sight_of(product.contract, product.home))
+        self._product = product
         self._now = now
         self._metrics = metrics
         self._lock = Lock()
@@ -49,8 +48,13 @@ class Status:
     def __call__(self) -> dict[str, Any]:
         """Return it, ready for JSON."""
         with self._lock:
-            numbers = numbers_in(self._metrics().decode(), self._onlooker.contract.product)
-            return self._onlooker.status(self._now(), numbers, heartbeats(self._home))
+            numbers = numbers_in(self._metrics().decode(), self._product.contract.product)
+            return self._onlooker.status(self._now(), numbers, heartbeats(self._product.home))
+
+    @cached_property
+    def _onlooker(self) -> Onlooker:
+        """Opened when first asked: serving goes on while the database of cases is away."""
+        return Onlooker(self._product.contract, sight_of(self._product.contract, self._product.home))
 
 
 class Watch(Thread):

@@ -7,11 +7,12 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
 
 import uvicorn
+from pydantic import ValidationError
 
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.api import WEBHOOK_PATH, Knocks, add_webhook, build_watched
@@ -32,6 +33,7 @@ from homeostat.processes.crash import crash_hook
 from homeostat.processes.instance import Heartbeat
 from homeostat.processes.keeper import BackOff, keep
 from homeostat.processes.life import Life, life
+from homeostat.processes.patience import Patience
 from homeostat.processes.rounds import Rounds
 from homeostat.processes.stores import Product, alone_at_stores
 from homeostat.settings import Settings
@@ -51,6 +53,7 @@ class Service:
     clock: Clock
     hook: Hook
     life: Life
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -58,13 +61,22 @@ class Service:
         return tuple(row.step for row in FLOW if row.process == self.process)
 
     def workers(self) -> dict[str, Runner]:
-        """Return the workers of its steps; what several processes offer to run, one of them runs at a time."""
+        """Return the workers of its steps with their memory, once the servers that they need answer.
+
+        What several processes offer to run, one of them runs at a time.
+        """
         contract, stack, settings = self.product.contract, self.product.stack, self.settings
 
         def make(step: str) -> Runner:
             return build_workers(contract, stack, settings.seed, (step,), self.hook)[step]
 
-        return {step: share(step, contract, settings, partial(make, step)) for step in self.steps}
+        def ready(step: str) -> Runner:
+            with self.stores():
+                worker = share(step, contract, settings, partial(make, step))
+            worker.restore(self.clock.now())
+            return worker
+
+        return {step: self.patience.until_done(partial(ready, step)) for step in self.steps}
 
     @contextmanager
     def stores(self) -> Iterator[None]:
@@ -85,10 +97,9 @@ def run(process: str, work: Callable[[Service], int]) -> int:
         process: Its name in the map.
         work: Runs until the service's life is over.
     """
-    settings = Settings()
-    with life(settings.home, supervised=False) as mine:
+    with life() as mine:
         try:
-            return work(_service(process, settings, mine))
+            return work(_service(process, _settings(), mine))
         except HomeostatError as error:
             _log.error("%s: %s", process, error)
             return 1
@@ -96,31 +107,33 @@ def run(process: str, work: Callable[[Service], int]) -> int:
 
 def run_rounds(service: Service) -> int:
     """Run the steps of a process in rounds, watched over HTTP."""
-    name, now = service.product.contract.product, service.clock.now
+    product, patiently = service.product, service.patience.until_done
     back_off: BackOff | None = None
 
     def missing() -> str | None:
-        return "starting: folding the log's tail into memory" if back_off is None else back_off.trouble
+        return service.patience.missing if back_off is None else back_off.trouble
 
     def wake() -> None:
         if back_off is not None:
             back_off.rounds.wake()
 
     with watched(service, missing, wake):
-        with service.stores():
-            rounds = Rounds(service.product, service.telemetry, service.workers())
-            follow_registry(service.product.contract, service.settings, service.process, WEBHOOK_PATH)
-        rounds.restore(now())
+        rounds = patiently(partial(Rounds, product, service.telemetry, service.workers()))
+        patiently(partial(follow_registry, product.contract, service.settings, service.process, WEBHOOK_PATH))
         service.life.work()
         back_off = BackOff(rounds)
-        _log.info("%s: %s for %s", service.process, ", ".join(service.steps), name)
+        _log.info("%s: %s for %s", service.process, ", ".join(service.steps), product.contract.product)
         keep([back_off], service.clock, service.heartbeat, service.life, promptly=False)
     return 0
 
 
 @contextmanager
 def watched(
-    service: Service, missing: Callable[[], str | None], wake: Callable[[], object] | None = None
+    service: Service,
+    missing: Callable[[], str | None],
+    wake: Callable[[], object] | None = None,
+    *,
+    will_serve: bool = False,
 ) -> Iterator[None]:
     """Answer ``/healthz``, ``/readyz`` and ``/metrics`` for the length of a ``with`` block.
 
@@ -128,9 +141,10 @@ def watched(
         service: Whose numbers, and where.
         missing: Says what the process waits for, None when it works.
         wake: Called when MLflow's server says that something was edited, where the settings let it say so.
+        will_serve: Whether another application answers requests here after the block: they are told to come back.
     """
     product, mlflow = service.product.contract.product, service.settings.mlflow
-    app = build_watched({product: missing}, service.telemetry.render)
+    app = build_watched({product: missing}, service.telemetry.render, will_serve=will_serve)
     if wake is not None and mlflow is not None and mlflow.webhook_secret is not None:
         add_webhook(app, Knocks(mlflow.webhook_secret.get_secret_value()), wake, service.telemetry, product)
     server = uvicorn.Server(web_config(app, service.settings))
@@ -153,6 +167,14 @@ def web_config(app: object, settings: Settings) -> uvicorn.Config:
         access_log=False,
         timeout_graceful_shutdown=10,
     )
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"HOMEOSTAT_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise HomeostatError("\n".join(wrong)) from None  # the original shows secrets
 
 
 def _service(process: str, settings: Settings, mine: Life) -> Service:

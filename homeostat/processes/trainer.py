@@ -21,7 +21,7 @@ from homeostat.processes.life import life
 from homeostat.processes.rounds import TRAINED
 from homeostat.processes.stores import open_products
 from homeostat.settings import Settings
-from homeostat.worker import Worker
+from homeostat.worker import Runner
 
 NICE = 10  # serving goes first wherever both want the same core
 _PASS_S = 0.5
@@ -32,7 +32,7 @@ _log = logging.getLogger("homeostat.trainer")
 
 
 def run_trainings(
-    workers: Mapping[str, Worker], clock: Clock, pass_s: float, pages: Mapping[str, DriftPages] | None = None
+    workers: Mapping[str, Runner], clock: Clock, pass_s: float, pages: Mapping[str, DriftPages] | None = None
 ) -> None:
     """Answer retrain requests for ever: the process may be ended at any moment, its study goes on in the next one.
 

@@ -57,8 +57,9 @@ def build_front(
     build = partial(build_worker, contract=contract, stack=stack, hook=hook)
     workers: tuple[Moving, ...]
     if deployed:
-        predict = deployed.share(partial(build, "predict", predicting))
-        workers = (predict, Following(contract.product, stack.log, answers))
+        following = Following(contract.product, stack.log, answers)
+        # last, as it can't be undone: what fails before is tried again
+        workers = (deployed.share(partial(build, "predict", predicting)), following)
     else:
         ingest = Overheard(IngestStep(contract, stack.online, stack.telemetry), answers.hear)
         workers = (build("ingest", ingest), build("predict", Overheard(predicting, answers.hear)))

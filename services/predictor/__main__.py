@@ -14,7 +14,7 @@ from homeostat.bootstrap import followed_registry, mlflow_page, oidc_tokens, sha
 from homeostat.ports import ModelRegistry
 from homeostat.processes.clock_desk import ClockDesk
 from homeostat.processes.server import Status, serve
-from homeostat.processes.service import Service, run, web_config
+from homeostat.processes.service import Service, run, watched, web_config
 from homeostat.serving import Deployed, build_front
 from homeostat.serving import Limits as FrontLimits
 
@@ -31,7 +31,9 @@ def predict(service: Service) -> int:
     models = followed_registry(registry, product.home / "served")
     deployed = Deployed(models, partial(share, "predict", contract, service.settings))
     limits = FrontLimits(waiting_s=service.settings.most_wait_ms / 1000)
-    front = build_front(contract, stack, service.clock, limits=limits, hook=service.hook, deployed=deployed)
+    build = partial(build_front, contract, stack, service.clock, limits=limits, hook=service.hook, deployed=deployed)
+    with watched(service, lambda: service.patience.missing, will_serve=True):
+        front = service.patience.until_done(build)
     desk = ClockDesk(service.settings.home, "system", [front], [stack.log])
     url = service.settings.mlflow_url
     decisions = mlflow_page(contract, url) if url else None

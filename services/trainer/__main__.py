@@ -5,8 +5,8 @@ the next one goes on in the same study.
 """
 
 import sys
+from functools import partial
 
-from homeostat.bootstrap import build_workers
 from homeostat.processes.drift_pages import DriftPages
 from homeostat.processes.service import Service, run, watched
 from homeostat.processes.trainer import run_trainings
@@ -14,14 +14,15 @@ from homeostat.processes.trainer import run_trainings
 
 def train(service: Service) -> int:
     """Answer retrain requests until the end."""
-    product, settings = service.product, service.settings
+    product, settings, patience = service.product, service.settings, service.patience
     name, stack = product.contract.product, product.stack
-    with service.stores():
-        workers = build_workers(product.contract, stack, settings.seed, service.steps, service.hook)
-    pages = None
-    if settings.drift_pages and settings.contract is not None:
-        pages = {name: DriftPages(settings.home, settings.contract, product.home, name, stack.log)}
-    with watched(service, lambda: None):
+    works = False
+    with watched(service, lambda: None if works else patience.missing):
+        workers, pages = service.workers(), None
+        if settings.drift_pages and settings.contract is not None:
+            made = partial(DriftPages, settings.home, settings.contract, product.home, name, stack.log)
+            pages = {name: patience.until_done(made)}
+        works = True
         run_trainings({name: workers["train"]}, service.clock, pass_s=0.5, pages=pages)
     return 0
 

@@ -82,3 +82,10 @@ def test_a_refused_user_and_a_database_that_is_not_there_name_the_setting(postgr
 def test_a_port_that_nobody_listens_on_may_heal(postgres: Postgres) -> None:
     with pytest.raises(TransientError):
         SqlCases(postgres.url().replace(f":{postgres.port}/", f":{free_port()}/"), "parcels")
+
+
+@pytest.mark.parametrize("url", ["nowhere", "oracle9://user@host/db", "postgresql+nothing://user@host/db"])
+def test_what_is_no_url_of_a_database_names_the_setting_and_is_not_waited_for(url: str) -> None:
+    with pytest.raises(HomeostatError, match="HOMEOSTAT_SQL__URL: expected postgresql") as refused:
+        SqlCases(url, "parcels")
+    assert not isinstance(refused.value, TransientError)

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func, select
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateTable
 
@@ -31,10 +31,14 @@ def open_engine(url: str, tables: MetaData) -> Engine:
 
     Raises:
         TransientError: The database is locked, not reachable or out of room, now or in any later use of the engine.
-        HomeostatError: The server refuses the user or has no such database.
+        HomeostatError: The URL is none, or its server refuses the user or has no such database.
     """
-    dialect = make_url(url).get_backend_name()
-    engine = create_engine(url, pool_pre_ping=dialect != "sqlite", connect_args=_TIMEOUTS.get(dialect, {}))
+    try:
+        dialect = make_url(url).get_backend_name()
+        engine = create_engine(url, pool_pre_ping=dialect != "sqlite", connect_args=_TIMEOUTS.get(dialect, {}))
+    except (ArgumentError, ImportError) as error:  # no URL; a driver that is unknown or not installed
+        wanted = "expected postgresql+psycopg://USER:PASSWORD@HOST/DB, and `pip install homeostat[servers]`"
+        raise HomeostatError(f"HOMEOSTAT_SQL__URL: {wanted}: {error}") from error
     if dialect == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "handle_error", _tell_transient, retval=True)

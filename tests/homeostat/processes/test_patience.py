@@ -1,0 +1,41 @@
+import logging
+
+import pytest
+
+from homeostat.errors import HomeostatError, TransientError
+from homeostat.processes.patience import Patience
+
+
+def test_what_passes_is_tried_until_it_goes_through_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    patience, said = Patience(), []
+    answers = iter([*(TransientError(f"the database is away, try {i}", 0.0) for i in range(50)), "open"])
+
+    def act():
+        said.append(patience.missing)
+        if isinstance(answer := next(answers), TransientError):
+            raise answer
+        return answer
+
+    with caplog.at_level(logging.INFO):
+        assert patience.until_done(act) == "open"
+    assert [record.getMessage() for record in caplog.records] == [
+        "waiting until this passes: the database is away, try 0",
+        "it has passed: going on",
+    ]
+    assert said[0].startswith("starting")
+    assert said[50] == "waiting until this passes: the database is away, try 49"
+    assert patience.missing == said[0]
+
+
+def test_what_goes_through_at_once_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert Patience().until_done(lambda: 1) == 1
+    assert not caplog.records
+
+
+def test_a_wrong_setting_is_not_waited_for() -> None:
+    def refused():
+        raise HomeostatError("the database refuses us")
+
+    with pytest.raises(HomeostatError, match="refuses us"):
+        Patience().until_done(refused)

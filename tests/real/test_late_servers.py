@@ -1,0 +1,126 @@
+"""A service begins by itself when the server that it needs comes late; a wrong setting ends it at once."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.servers import Postgres, free_port
+
+from .running import until
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "tests" / "loop" / "turbines.yaml"
+SOON_S = 120  # imports of Feast and MLflow, on a busy machine
+
+
+class Process:
+    """A service by its command, which nobody starts again."""
+
+    def __init__(self, name: str, home: Path, environment: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self._log = home / f"{name}.log"
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{name}"],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "HOMEOSTAT_HOME": str(home / "home"),
+                    "HOMEOSTAT_CONTRACT": str(CONTRACT),
+                    "HOMEOSTAT_PORT": str(self.port),
+                    "OMP_NUM_THREADS": "1",
+                    "OMP_WAIT_POLICY": "PASSIVE",
+                    **environment,
+                },
+            )
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def asked(self, path: str) -> tuple[int, str]:
+        """What it answers, 0 while it does not."""
+        assert self.process.poll() is None, self.said()
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+        except httpx.TransportError as error:
+            return 0, repr(error)
+        return answer.status_code, answer.text
+
+
+@contextmanager
+def running(name: str, home: Path, environment: Mapping[str, str]) -> Iterator[Process]:
+    process = Process(name, home, environment)
+    try:
+        yield process
+    finally:
+        process.process.kill()
+        process.process.wait()
+
+
+def test_a_service_waits_for_a_database_that_comes_late_and_then_begins(own_server, tmp_path: Path) -> None:
+    server: Postgres = own_server("postgres")
+    server.stop()
+    with running("healer", tmp_path, {"HOMEOSTAT_SQL__URL": server.url()}) as service:
+        until(lambda: "database" in service.asked("/readyz")[1], SOON_S, service.said)
+        status, why = service.asked("/readyz")
+        assert status == 503
+        assert "waiting until this passes: the database is busy or away" in why
+        assert server.password not in why
+        assert service.asked("/healthz")[0] == 200
+        tries = len(re.findall("waiting until", service.said()))
+        server.start()
+        until(lambda: service.asked("/readyz")[0] == 200, SOON_S, service.said)
+        assert tries == len(re.findall("waiting until", service.said())) == 1
+        assert "it has passed: going on" in service.said()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(SOON_S) == 0, service.said()
+
+
+def test_a_service_that_waits_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
+    away = {"HOMEOSTAT_SQL__URL": f"postgresql+psycopg://homeostat:x@127.0.0.1:{free_port()}/homeostat"}
+    with running("healer", tmp_path, away) as service:
+        until(lambda: "database" in service.asked("/readyz")[1], SOON_S, service.said)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(SOON_S) == 0, service.said()
+
+
+def test_a_service_that_needs_no_database_begins_without_it(tmp_path: Path) -> None:
+    away = {"HOMEOSTAT_SQL__URL": f"postgresql+psycopg://homeostat:x@127.0.0.1:{free_port()}/homeostat"}
+    with running("predictor", tmp_path, away) as service:
+        until(lambda: service.asked("/healthz")[0] == 200, SOON_S, service.said)
+        assert "waiting until" not in service.said()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"HOMEOSTAT_SQL__URL": "nowhere"}, "HOMEOSTAT_SQL__URL: expected postgresql"),
+        ({"HOMEOSTAT_MLFLOW__URL": "not a url"}, "HOMEOSTAT_MLFLOW__URL: Input should be a valid URL"),
+    ],
+)
+def test_a_wrong_setting_ends_a_service_at_once_with_its_name(
+    tmp_path: Path, wrong: Mapping[str, str], told: str
+) -> None:
+    with running("healer", tmp_path, wrong) as service:
+        assert service.process.wait(SOON_S) == 1
+        assert "ERROR homeostat.service" in service.said()
+        assert told in service.said()
+        assert "Traceback" not in service.said()
+
+
+def test_a_wrong_password_ends_a_service_at_once(postgres: Postgres, tmp_path: Path) -> None:
+    wrong = {"HOMEOSTAT_SQL__URL": postgres.url().replace(postgres.password, "guessed")}
+    with running("healer", tmp_path, wrong) as service:
+        assert service.process.wait(SOON_S) == 1
+        assert "the database refuses us; look at HOMEOSTAT_SQL__URL" in service.said()
