@@ -52,7 +52,7 @@ prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share he
 	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)
 
 drill: $(READY) ## real servers, every process killed in turn under traffic; prints what was counted
-	HOMEOSTAT_KILLS=60 $(BIN)/python -m pytest -n 0 -s -m drill $(ARGS) tests/real/test_services.py tests/real/test_drill.py
+	HOMEOSTAT_KILLS=60 $(BIN)/python -m pytest -n 0 -s -m drill $(ARGS) tests/real/test_services.py tests/real/test_drill.py tests/real/test_ingestors.py
 
 lock: $(READY) ## write requirements.lock, and the image's, anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \

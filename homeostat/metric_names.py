@@ -109,7 +109,12 @@ METRICS: tuple[Metric, ...] = (
     Metric(CANARY_LOSS_DIFFERENCE, "gauge", "Mean loss of the challenger minus the champion's", ("product",)),
     Metric(DECISIONS, "counter", "Changes of who serves, and decisions to leave it", ("product", "action")),
     Metric(STEP_CPU, "counter", "CPU time by step", ("product", "step")),
-    Metric(CONSUMER_LAG, "gauge", "Messages of a topic that a step has still to handle", ("product", "step", "topic")),
+    Metric(
+        CONSUMER_LAG,
+        "gauge",
+        "Messages of a topic that a step has still to handle",
+        ("product", "step", "topic", "lane"),
+    ),
     Metric(ALERTS, "counter", "Alerts by whether they were sent or given up", ("product", "kind", "fate")),
     Metric(WEBHOOKS, "counter", "Messages of the registry's server, the refused ones by reason", ("product", "fate")),
     Metric(COST_PER_1K, "gauge", "Cost of 1,000 predictions, all CPU counted", ("product", "part")),

@@ -35,7 +35,9 @@ class KafkaSettings(BaseModel):
     ca: Path | None = Field(default=None, description="PEM file of who signs the brokers' certificates")
     certificate: Path | None = Field(default=None, description="PEM file of this client's own certificate")
     key: Path | None = Field(default=None, description="PEM file of the key to it")
-    lanes: int = Field(default=1, ge=1, description="partitions of each topic: so many processes can share a step")
+    lanes: int = Field(
+        default=1, ge=1, description="partitions of the raw topics: so many ingestors can share the work"
+    )
     replication: int = Field(default=1, ge=1, description="replicas of each topic that is made; 3 where it matters")
     timeout_s: float = Field(default=20.0, gt=0, description="how long a call waits for the brokers")
 

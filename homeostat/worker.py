@@ -81,8 +81,9 @@ class Worker:
         product: str,
         memory: timedelta,
         hook: Hook = no_hook,
+        lane: int = 0,
     ) -> None:
-        """Take the row of the map, its step, and how far back its memory reaches."""
+        """Take the row of the map, its step, and how far back its memory reaches; ``lane`` is the log's, of several."""
         self.row = row
         self.cpu_s = 0.0
         self.wall_s = 0.0
@@ -92,6 +93,7 @@ class Worker:
         self._product = product
         self._memory = memory
         self._hook = hook
+        self._labels = {"product": product, "step": row.step, "lane": str(lane)}
         self._log = log
         self._unsaid: list[Record] = []  # what the last tick came to, until it is published: a step says it once
         self._positions: Positions = {topic: log.committed(row.step, self._name(topic)) for topic in row.consumes}
@@ -107,6 +109,11 @@ class Worker:
                 records, _ = self._decode(topic, [message for message in messages if message.offset < end], now)
                 self._step.restore(records, now)
                 offset = messages[-1].offset + 1
+
+    def leave(self) -> None:
+        """Show no lag any more: what comes is another process's to handle."""
+        for topic in self._positions:
+            self._telemetry.gauge(CONSUMER_LAG, 0, topic=topic, **self._labels)
 
     def run_once(self, now: datetime) -> int:
         """Handle what has come since the last call, tick, and return how many messages that was."""
@@ -190,14 +197,15 @@ class Worker:
             try:
                 good.append(decode_whole(topic, message.value, message.headers))
             except InvalidRecordError as error:
-                letter_id = derived_id(topic, str(message.offset))
+                place = f"{message.lane}/{message.offset}" if message.lane else str(message.offset)
+                letter_id = derived_id(topic, place)
                 bad.append(DeadLetter(letter_id, topic, str(error), message.value, now))
         return good, bad
 
     def _show_lag(self) -> None:
         for topic, position in self._positions.items():
             lag = self._log.end(self._name(topic)) - position
-            self._telemetry.gauge(CONSUMER_LAG, lag, product=self._product, step=self.row.step, topic=topic)
+            self._telemetry.gauge(CONSUMER_LAG, lag, topic=topic, **self._labels)
 
     def _name(self, topic: str) -> str:
         return topic_name(self._product, topic)

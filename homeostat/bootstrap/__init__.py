@@ -31,7 +31,7 @@ from homeostat.bootstrap.stack import (
     registry_of,
     scratch_stack,
 )
-from homeostat.bootstrap.workers import build_worker, build_workers, embedded_ingestor
+from homeostat.bootstrap.workers import build_lane, build_worker, build_workers, embedded_ingestor
 
 __all__ = [
     "LazyStack",
@@ -40,6 +40,7 @@ __all__ = [
     "Sight",
     "Stack",
     "alert_sink",
+    "build_lane",
     "build_loop",
     "build_worker",
     "build_workers",

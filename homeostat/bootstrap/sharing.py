@@ -1,4 +1,4 @@
-"""A step that several processes offer to run: by Kafka one of them does, and another takes over when it goes."""
+"""A step that several processes offer to run: by Kafka each runs its lanes, and another takes over when it goes."""
 
 import logging
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from socket import gethostname
 from threading import Event, Lock, Thread
 from typing import Final, Protocol
 
-from homeostat.contract.model import Contract
+from homeostat.bootstrap.workers import Lane
+from homeostat.contract.model import AggregateFeature, Contract
 from homeostat.errors import HomeostatError
 from homeostat.flow import FLOW, Row, topic_name
 from homeostat.settings import Settings
@@ -20,25 +21,32 @@ _log = logging.getLogger(__name__)
 
 
 class Membership(Protocol):
-    """Says when this process's turn begins and ends."""
+    """Says when this process's turns begin and end."""
 
     def follow(self, wait_s: float = 0.0) -> None:
         """Take part; it is now that the hooks are called."""
 
 
+class Turn(Runner, Protocol):
+    """A worker that may have to end while its process goes on."""
+
+    def leave(self) -> None:
+        """Make an end: another process goes on."""
+
+
 class SharedWorker:
-    """A worker while it is this process's turn, and nothing to do otherwise.
+    """A worker for each lane while it is this process's turn there, and nothing to do otherwise.
 
     Each turn begins with a worker made anew: what the other one committed is where this one goes on. A thread takes
     part in the handing out, so that nobody who asks for a score waits for it; a turn never ends within a batch.
     """
 
-    def __init__(self, row: Row, make: Callable[[], Runner]) -> None:
-        """Take the row of the map, and how its worker is made."""
+    def __init__(self, row: Row, make: Callable[[int], Turn]) -> None:
+        """Take the row of the map, and how the worker of a lane is made."""
         self.row = row
         self._make = make
-        self._worker: Runner | None = None
-        self._is_turn = False
+        self._turns: set[int] = set()  # lanes; replaced by the thread that takes part, never changed
+        self._workers: dict[int, Turn] = {}
         self._batch = Lock()
         self._done = (0.0, 0.0, 0)  # by workers of earlier turns: wall and CPU seconds, messages
 
@@ -49,41 +57,48 @@ class SharedWorker:
     @property
     def wall_s(self) -> float:
         """Wall seconds spent so far."""
-        return self._done[0] + (self._worker.wall_s if self._worker else 0.0)
+        return self._done[0] + sum(worker.wall_s for worker in tuple(self._workers.values()))
 
     @property
     def cpu_s(self) -> float:
         """CPU seconds spent so far."""
-        return self._done[1] + (self._worker.cpu_s if self._worker else 0.0)
+        return self._done[1] + sum(worker.cpu_s for worker in tuple(self._workers.values()))
 
     @property
     def published(self) -> int:
         """Messages published so far."""
-        return self._done[2] + (self._worker.published if self._worker else 0)
+        return self._done[2] + sum(worker.published for worker in tuple(self._workers.values()))
 
-    def gain(self, _: int) -> None:
+    def gain(self, lane: int) -> None:
         """Begin a turn."""
-        self._is_turn = True
+        self._turns = self._turns | {lane}
 
-    def lose(self, _: int) -> None:
+    def lose(self, lane: int) -> None:
         """End a turn, after the batch in hand."""
+        self._turns = self._turns - {lane}
         with self._batch:
-            self._done = (self.wall_s, self.cpu_s, self.published)
-            self._is_turn, self._worker = False, None
+            worker = self._workers.pop(lane, None)
+            if worker is not None:
+                wall_s, cpu_s, published = self._done
+                self._done = (wall_s + worker.wall_s, cpu_s + worker.cpu_s, published + worker.published)
+                worker.leave()
 
     def restore(self, now: datetime) -> None:
         """Need no memory before a turn."""
 
     def run_once(self, now: datetime) -> int:
-        """Handle what has come if it is this process's turn."""
+        """Handle what has come by the lanes where it is this process's turn."""
+        return sum(self._run(lane, now) for lane in sorted(self._turns))
+
+    def _run(self, lane: int, now: datetime) -> int:
         with self._batch:
-            if not self._is_turn:
+            if lane not in self._turns:  # it ended just now
                 return 0
-            if self._worker is None:
-                worker = self._make()
+            if lane not in self._workers:
+                worker = self._make(lane)
                 worker.restore(now)
-                self._worker = worker
-            return self._worker.run_once(now)
+                self._workers[lane] = worker
+            return self._workers[lane].run_once(now)
 
     def _follow(self, membership: Membership) -> None:
         pause = Event()  # never set
@@ -95,18 +110,51 @@ class SharedWorker:
                 pause.wait(_FOLLOW_S)
 
 
-def share(step: str, contract: Contract, settings: Settings, make: Callable[[], Runner]) -> Runner:
-    """Return a worker that other processes on the same brokers may stand in for, where the map says so."""
+def share(
+    step: str,
+    contract: Contract,
+    settings: Settings,
+    make: Callable[[], Turn],
+    in_lane: Callable[[int, Lane], Turn] | None = None,
+) -> Runner:
+    """Return a worker that other processes on the same brokers share the work with, where the map says so.
+
+    Args:
+        step: Of the map.
+        contract: The product.
+        settings: Where the brokers are, and how many lanes the raw topics have.
+        make: Makes the worker of the whole step: one process runs it at a time.
+        in_lane: Makes the worker of one lane of the raw topics, by its number and its log.
+
+    Raises:
+        HomeostatError: A feature counts events that come by several lanes.
+    """
     row = next(row for row in FLOW if row.step == step)
     if settings.kafka is None or not row.shared:
         return make()
     from homeostat.adapters.kafka_log import KafkaLanes, KafkaLog
 
-    with closing(KafkaLog(settings.kafka, contract.product)) as log:
-        log.create_topics()
-    worker = SharedWorker(row, make)
+    with closing(KafkaLog(settings.kafka, contract.product)) as made:
+        made.create_topics()
+    if in_lane is None or settings.kafka.lanes == 1:
+        worker = SharedWorker(row, lambda _: make())
+    else:
+        check_keys(contract, settings.kafka.lanes)
+        log = KafkaLog(settings.kafka, contract.product)
+        worker = SharedWorker(row, lambda lane: in_lane(lane, log.lane(lane)))
     topic = topic_name(contract.product, row.consumes[0])
     group = f"{contract.product}.{step}"
     member = f"{gethostname()}-{settings.port}" if settings.port else None
     worker.join(KafkaLanes(settings.kafka, topic, group, member, on_gained=worker.gain, on_lost=worker.lose))
     return worker
+
+
+def check_keys(contract: Contract, lanes: int) -> None:
+    """Refuse features that no lane could count: the entity decides the lane, so a key without it is in several."""
+    entity = contract.event.entity
+    for name, feature in contract.features.items():
+        if isinstance(feature, AggregateFeature) and entity not in feature.by:
+            raise HomeostatError(
+                f"HOMEOSTAT_KAFKA__LANES is {lanes}, and features.{name}.by is {feature.by}: events of one such key "
+                f"come by several lanes. Name the entity '{entity}' in it too, or work in one lane"
+            )

@@ -174,9 +174,7 @@ def open_log(contract: Contract, home: Path, settings: Settings, *, read_only: b
         return SqliteLog(home / "log.db", read_only=read_only)
     from homeostat.adapters.kafka_log import KafkaLog
 
-    if settings.kafka.lanes > 1:
-        raise HomeostatError(f"HOMEOSTAT_KAFKA__LANES is {settings.kafka.lanes}: this release works in one lane")
-    return KafkaLog(settings.kafka, contract.product)
+    return KafkaLog(settings.kafka, contract.product, entity=contract.event.entity)
 
 
 def sql_url(home: Path, settings: Settings) -> str:

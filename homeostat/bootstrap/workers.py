@@ -2,13 +2,22 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Protocol
 
 from homeostat.bootstrap.stack import LazyStack, Ports
 from homeostat.bootstrap.steps import build_step
 from homeostat.contract.model import Contract
 from homeostat.flow import FLOW, memory_span
+from homeostat.ports import EventLog
 from homeostat.settings import Settings
 from homeostat.worker import Hook, Step, Worker, no_hook
+
+
+class Lane(EventLog, Protocol):
+    """The event log with one lane of the raw topics."""
+
+    def holds(self, key: str) -> bool:
+        """Return whether the events of an entity come by this lane."""
 
 
 def build_workers(
@@ -24,6 +33,16 @@ def build_worker(name: str, step: Step, contract: Contract, stack: Ports, hook: 
     row = next(row for row in FLOW if row.step == name)
     memory = memory_span(name, contract)
     return Worker(row, step, stack.log, stack.telemetry, product=contract.product, memory=memory, hook=hook)
+
+
+def build_lane(contract: Contract, stack: Ports, hook: Hook, number: int, lane: Lane) -> Worker:
+    """Return the worker of ingestion in one lane of the raw topics."""
+    from homeostat.steps.ingest import IngestStep
+
+    row = next(row for row in FLOW if row.step == "ingest")
+    step = IngestStep(contract, stack.online, stack.telemetry, lane.holds)
+    memory = memory_span(row.step, contract)
+    return Worker(row, step, lane, stack.telemetry, product=contract.product, memory=memory, hook=hook, lane=number)
 
 
 def embedded_ingestor(contract: Contract, home: Path) -> Worker:

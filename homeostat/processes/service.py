@@ -18,6 +18,7 @@ from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.api import WEBHOOK_PATH, Knocks, add_webhook, build_watched
 from homeostat.bootstrap import (
     LazyStack,
+    build_lane,
     build_workers,
     follow_registry,
     instance_clock,
@@ -37,7 +38,7 @@ from homeostat.processes.patience import Patience
 from homeostat.processes.rounds import Rounds
 from homeostat.processes.stores import Product, alone_at_stores
 from homeostat.settings import Settings
-from homeostat.worker import Hook, Runner
+from homeostat.worker import Hook, Runner, Worker
 
 _log = logging.getLogger("homeostat.service")
 
@@ -63,16 +64,18 @@ class Service:
     def workers(self) -> dict[str, Runner]:
         """Return the workers of its steps with their memory, once the servers that they need answer.
 
-        What several processes offer to run, one of them runs at a time.
+        What several processes offer to run is shared among them by lanes.
         """
         contract, stack, settings = self.product.contract, self.product.stack, self.settings
 
-        def make(step: str) -> Runner:
+        def make(step: str) -> Worker:
             return build_workers(contract, stack, settings.seed, (step,), self.hook)[step]
+
+        in_lane = partial(build_lane, contract, stack, self.hook)
 
         def ready(step: str) -> Runner:
             with self.stores():
-                worker = share(step, contract, settings, partial(make, step))
+                worker = share(step, contract, settings, partial(make, step), in_lane if step == "ingest" else None)
             worker.restore(self.clock.now())
             return worker
 

@@ -15,7 +15,7 @@ from homeostat.serving.front import Front, Limits, Machine, Moving
 from homeostat.serving.readiness import Readiness
 from homeostat.steps.ingest import IngestStep
 from homeostat.steps.predict import PredictStep, ServedModels
-from homeostat.worker import Hook, Runner, no_hook
+from homeostat.worker import Hook, Runner, Worker, no_hook
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Deployed:
     """
 
     models: ServedModels
-    share: Callable[[Callable[[], Runner]], Runner]
+    share: Callable[[Callable[[], Worker]], Runner]
 
 
 def build_front(

@@ -1,6 +1,6 @@
 """Ingest: raw bytes are held against the contract and become feature rows and labels, or dead letters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
@@ -36,12 +36,20 @@ class _Batch:
 class IngestStep:
     """Turns raw events and labels into feature rows and labels, and stores the last row of each entity online."""
 
-    def __init__(self, contract: Contract, online: OnlineFeatures, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        online: OnlineFeatures,
+        telemetry: Telemetry,
+        holds: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Take the stores; ``holds`` says of an entity whether its events come here and not to another process."""
         self._product = contract.product
         self._event, self._label = contract.event, contract.label
         self._lateness_us = contract.event.allowed_lateness // _US
         self._online = online
         self._telemetry = telemetry
+        self._holds = holds
         self._event_reader = event_reader(contract)
         self._label_reader = label_reader(contract)
         self._builder = FeatureBuilder(contract)
@@ -98,9 +106,11 @@ class IngestStep:
         newest_us, latest_us = self._newest_us, _latest_us(now)
         known = self._builder.known(events)
         seen: dict[str, int] = {}
-        odd: dict[int, str] = {}
+        odd = self._strays(events)
         times = events.get_column(self._event.time).cast(pl.Int64).to_list()
         for i, (event_id, at_us) in enumerate(zip(events.get_column(self._event.id).to_list(), times, strict=True)):
+            if i in odd:
+                continue
             first = seen.get(event_id)
             is_same, is_built = known.get(i, (True, False)) if first is None else (_same(events, first, i), True)
             if not is_same:
@@ -114,6 +124,15 @@ class IngestStep:
                 seen.setdefault(event_id, i)
                 newest_us = at_us if newest_us is None or at_us > newest_us else newest_us
         return newest_us, odd
+
+    def _strays(self, events: pl.DataFrame) -> dict[int, str]:
+        """Return what came by the lane of another entity: windows that are cut in two would count wrong, silently."""
+        if self._holds is None:
+            return {}
+        name = self._event.entity
+        entities = enumerate(events.get_column(name).to_list())
+        why = f"came by the lane of another {name}: key each message by its {name}, partitioner murmur2_random"
+        return {i: f"{name} '{entity}' {why}" for i, entity in entities if not self._holds(entity)}
 
     def _late(self, at_us: int, newest_us: int) -> str:
         return (

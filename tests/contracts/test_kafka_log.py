@@ -1,5 +1,6 @@
 """What KafkaLog promises beyond memory: crashes, other processes, a broker that restarts, other producers, refusals."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -89,30 +90,69 @@ def test_processes_that_append_together_keep_each_its_order(
         assert [m.value for m in stored if m.value.startswith(name)] == [b"%s %d" % (name, i) for i in range(150)]
 
 
-def test_a_lane_is_a_log_of_its_own(kafka: Kafka, settings: KafkaSettings, product: str, a: str) -> None:
-    log = KafkaLog(settings.model_copy(update={"lanes": 3}), product)
-    other = log.lane(2)
-    log.append(numbered(a, 2), AT)
-    other.append(numbered(a, 5), AT)
-    assert [(m.offset, m.lane) for m in other.read(a, 0, 9)] == [(i, 2) for i in range(5)]
-    assert [(m.offset, m.lane) for m in log.read(a, 0, 9)] == [(0, 0), (1, 0)]
-    log.commit("readers", {a: 1})
-    other.commit("readers", {a: 4})
-    assert (log.committed("readers", a), other.committed("readers", a), log.lane(1).end(a)) == (1, 4, 0)
-    assert (log.trim(a, AT + timedelta(hours=1)), other.trim(a, AT + timedelta(hours=1))) == (1, 4)
+@pytest.fixture
+def raw(product: str) -> str:
+    return topic_name(product, "raw_events")
+
+
+@pytest.fixture
+def three(settings: KafkaSettings, product: str) -> Iterator[KafkaLog]:
+    """The whole log of a product whose raw topics have three lanes."""
+    opened = KafkaLog(settings.model_copy(update={"lanes": 3}), product, entity="line")
+    yield opened
+    opened.close()
+
+
+def test_a_lane_of_the_raw_topics_is_a_log_of_its_own(three: KafkaLog, raw: str) -> None:
+    one, other = three.lane(0), three.lane(2)
+    one.append(numbered(raw, 2), AT)
+    other.append(numbered(raw, 5), AT)
+    assert [(m.offset, m.lane) for m in other.read(raw, 0, 9)] == [(i, 2) for i in range(5)]
+    assert [(m.offset, m.lane) for m in one.read(raw, 0, 9)] == [(0, 0), (1, 0)]
+    one.commit("readers", {raw: 1})
+    other.commit("readers", {raw: 4})
+    assert (one.committed("readers", raw), other.committed("readers", raw), three.lane(1).end(raw)) == (1, 4, 0)
+    assert (one.trim(raw, AT + timedelta(hours=1)), other.trim(raw, AT + timedelta(hours=1))) == (1, 4)
     with pytest.raises(HomeostatError, match="there is no lane 3: HOMEOSTAT_KAFKA__LANES is 3"):
-        log.lane(3)
-    log.close()
+        three.lane(3)
+
+
+def test_what_lanes_make_meets_in_topics_of_one_lane(three: KafkaLog, a: str) -> None:
+    for lane in range(3):
+        three.lane(lane).append(numbered(a, 1 + lane), AT)
+    assert read_all(three.lane(1), a) == read_all(three, a) == [b"0", b"0", b"1", b"0", b"1", b"2"]
+
+
+def test_the_whole_log_counts_all_lanes_and_reads_none_as_if_it_were_the_only_one(three: KafkaLog, raw: str) -> None:
+    for lane in (0, 1):
+        three.lane(lane).append(numbered(raw, 3), AT)
+        three.lane(lane).commit("ingest", {raw: 1 + lane})
+    three.lane(2).append(numbered(raw, 5), AT)
+    assert (three.end(raw), three.committed("ingest", raw)) == (11, 3)
+    assert three.trim(raw, AT + timedelta(hours=1)) == 3  # of the lane that nobody has begun on, nothing
+    for ask in (lambda: three.read(raw, 0, 9), lambda: three.commit("ingest", {raw: 1})):
+        with pytest.raises(HomeostatError, match="3 lanes, which only `python -m services"):
+            ask()
+
+
+def test_the_whole_log_sends_what_comes_to_the_lane_of_its_entity(three: KafkaLog, raw: str) -> None:
+    lines = [f"N{i}é" for i in range(20)]
+    sent = [NewMessage(raw, json.dumps({"event_id": "e", "line": line}).encode()) for line in lines]
+    three.append([*sent, NewMessage(raw, b"no JSON")], AT)
+    for lane in map(three.lane, range(3)):
+        found = [value for value in read_all(lane, raw) if value != b"no JSON"]
+        assert found == [s.value for s, line in zip(sent, lines, strict=True) if lane.holds(line)]
+    assert b"no JSON" in read_all(three.lane(0), raw)
 
 
 @pytest.mark.parametrize(("made", "asked"), [(1, 2), (2, 1)])
 def test_a_topic_of_another_number_of_lanes_is_refused_rather_than_read_in_part(
-    settings: KafkaSettings, product: str, a: str, made: int, asked: int
+    settings: KafkaSettings, product: str, raw: str, made: int, asked: int
 ) -> None:
     first, second = (KafkaLog(settings.model_copy(update={"lanes": lanes}), product) for lanes in (made, asked))
-    first.append(numbered(a, 1), AT)
-    with pytest.raises(HomeostatError, match=f"has {made} partitions and HOMEOSTAT_KAFKA__LANES is {asked}"):
-        second.read(a, 0, 1)
+    first.append(numbered(raw, 1), AT)
+    with pytest.raises(HomeostatError, match=f"has {made} partitions, expected {asked}: raw topics have HOMEOSTAT_"):
+        second.end(raw)
     first.close()
     second.close()
 
@@ -122,7 +162,9 @@ def test_every_topic_of_a_product_can_be_made_before_anything_is_sent(settings: 
     two.create_topics()
     two.create_topics()  # those that are there are left
     narrow = KafkaLog(settings, product)
-    for topic in {*EXTERNAL, *(t for row in FLOW for t in (*row.consumes, *row.produces, dead_letters(row.step)))}:
+    for topic in {t for row in FLOW for t in (*row.consumes, *row.produces, dead_letters(row.step))} - {*EXTERNAL}:
+        assert narrow._client.lanes(topic_name(product, topic)) == 1
+    for topic in EXTERNAL:
         with pytest.raises(HomeostatError, match="has 2 partitions"):
             narrow.end(topic_name(product, topic))
     two.close()

@@ -152,6 +152,6 @@ def test_what_a_step_fails_to_handle_is_seen_to_pile_up_and_to_be_worked_off(log
     stuck = Worker(ROW, Failing(), log, telemetry, product="p", memory=timedelta(0))
     with pytest.raises(Crash):
         stuck.run_once(LAST)
-    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels") == 3
+    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels", lane="0") == 3
     Worker(ROW, Echo(), log, telemetry, product="p", memory=timedelta(0)).run_once(LAST)
-    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels") == 0
+    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels", lane="0") == 0

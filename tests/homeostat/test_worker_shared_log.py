@@ -149,6 +149,23 @@ def test_a_batch_of_rows_is_handled_as_its_rows() -> None:
     assert again.restored == step.handled
 
 
+def test_letters_of_two_lanes_have_ids_of_their_own() -> None:
+    class Lane(Shared):
+        number = 0
+
+        def read(self, topic: str, offset: int, limit: int) -> list[Message]:
+            return [replace(message, lane=self.number) for message in super().read(topic, offset, limit)]
+
+    ids = set()
+    for lane in range(3):
+        log = Lane()
+        log.number = lane
+        log.append([NewMessage(RAW, b"no stream", {"content-type": ARROW})], T0)
+        worker(Echo(), log).run_once(T0)
+        ids |= {letter.letter_id for letter in letters(log)}
+    assert len(ids) == 3
+
+
 def test_a_batch_that_cannot_be_read_is_a_dead_letter_with_its_bytes_and_an_id_of_its_place() -> None:
     log, step = Shared(), Echo()
     log.append([NewMessage(RAW, b"no stream", {"content-type": ARROW})] * 2, T0)

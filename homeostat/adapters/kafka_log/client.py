@@ -27,7 +27,7 @@ class Client(Protocol):
     """
 
     def create(self, topics: Mapping[str, Mapping[str, str]]) -> None:
-        """Create the topics with their configs where they are not there; brokers may see them a moment later."""
+        """Create the topics with their lanes and configs where they are not there; brokers may see them later."""
 
     def lanes(self, topic: str) -> int:
         """Return how many partitions a topic has, 0 if it is not there."""

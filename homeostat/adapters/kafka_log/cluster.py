@@ -102,9 +102,19 @@ def _who(cluster: Cluster) -> str:
     return f"the user {cluster.username!r}" if cluster.username else "a client without a username"
 
 
+def is_raw(topic: str) -> bool:
+    """Return whether producers outside write a topic."""
+    return topic.split(".")[-2:-1] in [[name] for name in EXTERNAL]
+
+
+def lanes_of(cluster: Cluster, topic: str) -> int:
+    """Return how many partitions a topic has to have: what producers send is cut into lanes, what is made of it not."""
+    return cluster.lanes if is_raw(topic) else 1
+
+
 def topic_config(topic: str) -> dict[str, str]:
     """Return how a topic is kept: until it is trimmed, since the loop alone knows what was read."""
-    external = topic.split(".")[-2:-1] in [[name] for name in EXTERNAL]
+    external = is_raw(topic)
     largest = RAW_BYTES if external else MESSAGE_BYTES
     config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
     config["max.message.bytes"] = str(largest + _FRAME_BYTES)

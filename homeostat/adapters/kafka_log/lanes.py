@@ -1,6 +1,7 @@
 """Shares the lanes of a product among the processes that run the same steps: a consumer group that reads nothing."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer  # type: ignore[import-untyped]
@@ -17,6 +18,7 @@ _LOOK_S: Final = 10.0  # between looks whether the topic is there, or has more p
 LaneHook = Callable[[int], None]
 
 
+@lru_cache(maxsize=1 << 17)
 def lane_of(key: str, lanes: int) -> int:
     """Return the lane of a key: the partition that Kafka's own producers choose for it.
 
@@ -47,7 +49,7 @@ class KafkaLanes:
 
         Args:
             cluster: Where the brokers are.
-            topic: The first topic that the process reads: its partitions are the lanes.
+            topic: The first topic that the process reads: its partitions are what is handed out.
             group: The name that all processes of this kind share, as ``<product>.<process>``.
             member: What this process is called, also when it comes back: killed and started again within the
                 session it has its lanes at once. Nobody else may have the name. None: it is drawn at each start.

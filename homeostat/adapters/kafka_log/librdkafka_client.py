@@ -25,6 +25,7 @@ from homeostat.adapters.kafka_log.cluster import (
     MESSAGE_BYTES,
     Cluster,
     insecure,
+    lanes_of,
     stranger,
     trouble,
     unsent,
@@ -61,7 +62,7 @@ class LibrdkafkaClient:
     def create(self, topics: Mapping[str, Mapping[str, str]]) -> None:
         """Create the topics that are not there."""
         new = [
-            NewTopic(topic, self._cluster.lanes, self._cluster.replication, config=dict(config))
+            NewTopic(topic, lanes_of(self._cluster, topic), self._cluster.replication, config=dict(config))
             for topic, config in topics.items()
         ]
         with self._explained():

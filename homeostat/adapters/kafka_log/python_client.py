@@ -19,6 +19,7 @@ from homeostat.adapters.kafka_log.cluster import (
     Cluster,
     hung_up,
     insecure,
+    lanes_of,
     trouble,
     unsent,
 )
@@ -103,11 +104,16 @@ class PythonClient:
 
     def create(self, topics: Mapping[str, Mapping[str, str]]) -> None:
         """Create the topics that are not there."""
-        how = {"num_partitions": self._cluster.lanes, "replication_factor": self._cluster.replication}
+        new = {
+            topic: {
+                "num_partitions": lanes_of(self._cluster, topic),
+                "replication_factor": self._cluster.replication,
+                "configs": dict(config),
+            }
+            for topic, config in topics.items()
+        }
         with explained(self._cluster):
-            answer = self._admin.create_topics(
-                {topic: {**how, "configs": dict(config)} for topic, config in topics.items()}, raise_errors=False
-            )
+            answer = self._admin.create_topics(new, raise_errors=False)
             for topic in answer["topics"]:
                 if topic["error_code"] not in (0, _EXISTS):
                     raise failures.for_code(topic["error_code"])(f"{topic['name']}: {topic['error_message']}")

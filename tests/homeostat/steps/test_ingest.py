@@ -132,6 +132,16 @@ def test_the_same_bytes_make_the_same_letter_and_others_another(step: IngestStep
     assert len({first.letter_id, second.letter_id, as_label.letter_id}) == 3
 
 
+def test_an_event_by_the_lane_of_another_entity_is_quarantined(contract: Contract, stores: FakeStores) -> None:
+    step = IngestStep(contract, stores, stores, lambda line: line == "red")  # type: ignore[arg-type]
+    out = step.handle([event("a", 0), event("b", 9, "blue"), event("c", 1)], at(10))
+    assert [row.event_id for row in only(FeatureRow, out)] == ["a", "c"]
+    assert reasons(out) == [
+        "line 'blue' came by the lane of another line: key each message by its line, partitioner murmur2_random"
+    ]
+    assert stores.online.keys() == {"red"}
+
+
 def test_an_event_too_far_behind_the_newest_is_quarantined(step: IngestStep, stores: FakeStores) -> None:
     out = step.handle([event("new", 100), event("just", 40), event("late", 39)], at(100))
     assert [row.event_id for row in only(FeatureRow, out)] == ["new", "just"]
