@@ -107,6 +107,7 @@ class House:
         told = {"url": url, "webhook_url": f"http://127.0.0.1:{port}", "webhook_secret": token_urlsafe()}
         self.settings = Settings(home=home, port=port, mlflow=MlflowSettings.model_validate(told))
         self._life = Life()
+        self._newest = datetime.now(UTC)  # of the outcomes
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -137,6 +138,7 @@ class House:
 
     def canary(self) -> str:
         """Bring a new challenger into its canary and return its version."""
+        until(lambda: datetime.now(UTC) > self._newest, 60)  # or it would have failed to score rows of the one before
         self.asked("retrain")
         until(lambda: self.cases.load().on_trial and self.registry.aliases().challenger, 60, self.story)
         return str(self.registry.aliases().challenger)
@@ -158,7 +160,7 @@ class House:
         assert begun is not None
         messages = []
         for i in range(rows):
-            time, label = begun + timedelta(seconds=1 + i / 8), float(rng.uniform() < 0.5)
+            time, label = begun + timedelta(seconds=1 + i / 16), float(rng.uniform() < 0.5)
             one, other = np.clip(rng.normal(0.4 + 0.2 * label, 0.1, 2), 0.01, 0.99).tolist()
             scores, colour = {champion: one, challenger: other}, str(rng.choice(["red", "green", "blue", "grey"]))
             made = Outcome(
@@ -166,6 +168,7 @@ class House:
                 slices=(colour,),
             )  # fmt: skip
             messages.append(NewMessage(topic_name(self.product, "outcomes"), *encode(made)))
+            self._newest = time
         self.log.append(messages, datetime.now(UTC))
 
     def decisions(self) -> list[LedgerEntry]:

@@ -48,9 +48,12 @@ def test_columns_that_do_not_change_are_healthy_at_every_look(kind):
 
 
 def test_the_domain_classifier_alone_finds_a_tie_that_no_column_shows_and_is_calm_before():
-    told = looks_of(make(COLUMNS[5], seed=5), labels=False, apart=True)["Homeostat, domain classifier alone"]
-    before, after = told[: CHANGE - WIDTH + 1], told[CHANGE:]
-    assert max(before) < -np.log(0.001) < max(after)
+    limit, found = -np.log(0.001), 0
+    for seed in (4, 5, 6):
+        told = looks_of(make(COLUMNS[5], seed=seed), labels=False, apart=True)["Homeostat, domain classifier alone"]
+        assert max(told[: CHANGE - WIDTH + 1]) < limit
+        found += max(told[CHANGE:]) > limit
+    assert found >= 2  # at one in a thousand the weaker of them may stay below it
 
 
 def test_the_tables_have_a_line_for_each_experiment():
