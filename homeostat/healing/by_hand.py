@@ -47,6 +47,11 @@ def moved_by_hand(
     return None
 
 
+def incumbent(case: Case, aliases: Aliases) -> str | None:
+    """Return who serves, None for nobody yet: one whose alias was taken away is put back, and is no cold start."""
+    return aliases.champion or case.champion
+
+
 def is_overtaken(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
     """Return whether a person has moved an alias since a verdict was given, and means something else by it.
 

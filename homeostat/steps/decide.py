@@ -7,6 +7,7 @@ from typing import Any
 
 from homeostat.contract.model import Contract
 from homeostat.errors import StaleCaseError, TransientError
+from homeostat.healing.by_hand import incumbent
 from homeostat.healing.incidents import BrokenSpans
 from homeostat.healing.operator import DONE, REFUSED, Wish, actor_of, refusal, said, wish_of
 from homeostat.healing.rules import Decision, Kind, Situation, decide, hold_for_budget, labelled_rows
@@ -74,7 +75,7 @@ class DecideStep:
             TransientError: Somebody else wrote the case first.
         """
         case, aliases = self._cases.load(), self._registry.aliases()
-        champion = aliases.champion or case.champion  # one whose alias was taken away is put back: no cold start
+        champion = incumbent(case, aliases)
         case = self._hear(case, aliases, now)
         situation = Situation(case, champion, self._streak, self._history(champion), now)
         decision = decide(self._contract, situation)

@@ -11,6 +11,7 @@ from homeostat.canary.stage import begun, stage_of
 from homeostat.canary.verdict import Finding, judge_canary, judge_watch
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
+from homeostat.healing.by_hand import incumbent
 from homeostat.healing.card import CARD_FILE, Card, as_html, as_markdown
 from homeostat.healing.closing import GUARDRAIL, SERVING, SHARE, verdict_id_of
 from homeostat.healing.operator import ACTIONS, actor_of, refusal, said, wish_of
@@ -91,9 +92,7 @@ class JudgeStep:
         if run.status is not TrainingStatus.CANDIDATE or run.version is None:
             reason = f"{run.status.replace('_', ' ')}: {run.reason}"
             return self._verdict(run.request_id, Action.REJECT, run.version, Finding(None, reason, evidence), now)
-        champion = (
-            self._registry.aliases().champion or self._cases.load().champion
-        )  # its alias may be away, and is put back
+        champion = incumbent(self._cases.load(), self._registry.aliases())
         if champion is None or champion == run.version:
             asked = ", no approval asked for as nothing serves yet" if self._policy.approval == "manual" else ""
             finding = Finding(None, f"first champion: offline gates passed{asked}; {run.reason}", evidence)

@@ -1,5 +1,6 @@
 """What an adapter has to know of a Kafka cluster, and what its troubles mean."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -102,6 +103,7 @@ def _who(cluster: Cluster) -> str:
     return f"the user {cluster.username!r}" if cluster.username else "a client without a username"
 
 
+@lru_cache(maxsize=1_024)  # asked for every message
 def is_raw(topic: str) -> bool:
     """Return whether producers outside write a topic."""
     return topic.split(".")[-2:-1] in [[name] for name in EXTERNAL]

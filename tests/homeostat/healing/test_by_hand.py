@@ -9,7 +9,7 @@ import pytest
 from homeostat.errors import ModelError
 from homeostat.healing.serving import serving_at
 from homeostat.ports import Aliases, ModelPackage
-from homeostat.records import CaseState
+from homeostat.records import CaseState, TrainingRun, TrainingStatus
 
 Rig = Any  # of conftest, which tests can't import
 
@@ -116,6 +116,15 @@ def test_the_watch_of_a_version_brought_back_survives_a_restart(promoted: Rig) -
     promoted.restart()
     promoted.outcomes({"1": 0.7, "2": 0.6}, hours=10)
     assert promoted.registry.aliases() == Aliases("1", None, "1")
+
+
+def test_a_run_that_ends_while_the_champions_alias_is_away_is_no_first_champion(promoted: Rig) -> None:
+    promoted.registry.set_alias("champion", None)
+    promoted.put(TrainingRun("run", "asked", TrainingStatus.CANDIDATE, "9", "as planned", 1.0, promoted.now))
+    _, _, judge, _ = promoted.workers
+    judge.run_once(promoted.now)
+    verdicts = promoted.published("canary_verdicts").values()
+    assert [one.action for one in verdicts if one.request_id == "asked"] == ["start"]
 
 
 def test_what_is_put_back_twice_is_in_the_ledger_twice(promoted: Rig) -> None:
