@@ -49,10 +49,12 @@ class SharedWorker:
         self._workers: dict[int, Turn] = {}
         self._batch = Lock()
         self._done = (0.0, 0.0, 0)  # by workers of earlier turns: wall and CPU seconds, messages
+        self._follower: Thread | None = None
 
     def join(self, membership: Membership) -> None:
         """Take part from now on."""
-        Thread(target=self._follow, args=(membership,), name=f"turns-{self.row.step}", daemon=True).start()
+        self._follower = Thread(target=self._follow, args=(membership,), name=f"turns-{self.row.step}", daemon=True)
+        self._follower.start()
 
     @property
     def wall_s(self) -> float:
@@ -87,7 +89,13 @@ class SharedWorker:
         """Need no memory before a turn."""
 
     def run_once(self, now: datetime) -> int:
-        """Handle what has come by the lanes where it is this process's turn."""
+        """Handle what has come by the lanes where it is this process's turn.
+
+        Raises:
+            HomeostatError: Nobody looks any more whose turn it is: the process has to begin anew.
+        """
+        if self._follower is not None and not self._follower.is_alive():
+            raise HomeostatError(f"{self.row.step}: the thread that asks whose turn it is has ended, see its traceback")
         return sum(self._run(lane, now) for lane in sorted(self._turns))
 
     def _run(self, lane: int, now: datetime) -> int:

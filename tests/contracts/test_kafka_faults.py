@@ -8,9 +8,11 @@ from typing import Any
 
 import psutil
 import pytest
+from kafka.errors import UnknownBrokerIdError
 
 from deploy.servers import Kafka
 from homeostat.adapters.kafka_log import KafkaLog
+from homeostat.adapters.kafka_log.python_client import explained
 from homeostat.errors import TransientError
 from homeostat.ports import NewMessage
 from homeostat.settings import KafkaSettings
@@ -140,3 +142,8 @@ def log_is_down(log: KafkaLog) -> bool:
     except TransientError:
         return True
     return False
+
+
+def test_a_partition_without_a_leader_asks_for_patience() -> None:
+    with pytest.raises(TransientError), explained(KafkaSettings(brokers="127.0.0.1:9")):
+        raise UnknownBrokerIdError(-1)

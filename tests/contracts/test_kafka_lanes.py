@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 
 import homeostat
 from deploy.servers import Kafka
-from homeostat.adapters.kafka_log import KafkaLog, lane_of
+from homeostat.adapters.kafka_log import KafkaLanes, KafkaLog, lane_of
 from homeostat.ports import NewMessage
 from homeostat.settings import KafkaSettings
 
@@ -67,12 +67,17 @@ class Member:
 
     def __init__(self, script: str, folder: Path, *words: str) -> None:
         self.said = folder / f"{uuid4().hex}.txt"
-        with self.said.open("wb") as out:
-            self.process = subprocess.Popen([sys.executable, "-c", script, *words], cwd=ROOT, stdout=out)
+        self.complained = self.said.with_suffix(".err")
+        with self.said.open("wb") as out, self.complained.open("wb") as err:
+            self.process = subprocess.Popen([sys.executable, "-c", script, *words], cwd=ROOT, stdout=out, stderr=err)
 
     def events(self) -> list[tuple[str, int, float]]:
         whole = [line.split() for line in self.said.read_text().splitlines(keepends=True) if line.endswith("\n")]
         return [(word, int(lane), float(time)) for word, lane, time in whole]
+
+    def story(self) -> tuple[int | None, list[tuple[str, int, float]], str]:
+        """What can be said when it did not do as it should."""
+        return self.process.poll(), self.events(), self.complained.read_text()
 
     def owns(self) -> set[int]:
         owned: set[int] = set()
@@ -85,7 +90,7 @@ def wait_until_shared(log: KafkaLog, source: str, members: list[Member]) -> None
     """Keep events coming until the members together have every lane, each of them some."""
     deadline = monotonic() + DEADLINE_S
     while not all(m.owns() for m in members) or set().union(*(m.owns() for m in members)) != set(range(LANES)):
-        assert monotonic() < deadline, [m.events() for m in members]
+        assert monotonic() < deadline, [m.story() for m in members]
         for lane in range(LANES):
             own = log.lane(lane)
             own.append([NewMessage(source, b"%d %d" % (lane, own.end(source)))], datetime.now(UTC))
@@ -142,6 +147,23 @@ def wait_until_copied(log: KafkaLog, source: str, sink: str) -> None:
         sleep(0.1)
     for values in by_lane:
         assert [value for value in dict.fromkeys(copies) if value in values] == values
+
+
+def test_a_join_that_outlasts_a_call_is_finished_by_the_next_ones(kafka: Kafka, product: str) -> None:
+    topic = f"{product}.raw_events.v1"
+    cluster = KafkaSettings(brokers=kafka.brokers, lanes=LANES, timeout_s=60)
+    gained: list[int] = []
+    lanes = KafkaLanes(cluster, topic, f"{product}.step", on_gained=gained.append, on_lost=gained.remove)
+    for _ in range(20):
+        lanes.follow(0.05)  # a member of a group that has nothing to hand out
+    log = KafkaLog(cluster, product)
+    log.lane(0).append([NewMessage(topic, b"0")], datetime.now(UTC))
+    deadline = monotonic() + DEADLINE_S
+    while len(gained) < LANES:
+        assert monotonic() < deadline, gained
+        lanes.follow(0.001)
+    lanes.close()
+    log.close()
 
 
 @pytest.mark.parametrize("options", [{}, {"partitioner": "murmur2_random"}], ids=["librdkafka's own", "as Java's"])

@@ -137,3 +137,11 @@ def test_a_membership_that_fails_for_a_while_is_asked_again() -> None:
     turns.said.put(fail)
     turns.said.put(lambda: worker.gain(0))
     until(lambda: worker.run_once(NOW))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_process_that_no_longer_asks_whose_turn_it_is_ends() -> None:
+    worker, turns, _ = shared()
+    turns.said.put(lambda: {}["a fault of the library"])
+    with pytest.raises(HomeostatError, match="has ended"):
+        until(lambda: worker.run_once(NOW))

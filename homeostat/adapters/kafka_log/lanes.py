@@ -76,6 +76,7 @@ class KafkaLanes:
                 auto_offset_reset="latest",
                 allow_auto_create_topics=False,
             )
+            _finish_joins(self._consumer)
             self._consumer.subscribe([topic], listener=_Listener(self))
 
     @property
@@ -118,6 +119,18 @@ class KafkaLanes:
                     self._on_lost(lane)
                 except HomeostatError as error:  # raised by `follow`: the library would only log it
                     self._failure = error
+
+
+def _finish_joins(consumer: Any) -> None:  # noqa: ANN401 - the library has no types
+    """Keep a join that was begun from being left half done.
+
+    kafka-python 3.0.12 forgets one that began because the topic's partitions changed and that outlasts the call of
+    ``poll`` it began in: the answer is never taken, heartbeats stay off, and the process is a stranger to its group
+    for good.
+    """
+    coordinator = consumer._coordinator
+    has_to = coordinator.need_rejoin
+    coordinator.need_rejoin = lambda: coordinator.rejoining or has_to()
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -70,7 +70,8 @@ def _told(cluster: Cluster, heard: Exception | None, error: Exception) -> Homeos
         return insecure(cluster, str(reason))
     if "socket disconnected" in str(reason):  # the library may drop a broker's last word, why it refused a login
         return hung_up(cluster, str(error))
-    return trouble(cluster, getattr(reason, "errno", None), str(reason), retriable=getattr(error, "retriable", False))
+    passing = getattr(error, "retriable", False) or isinstance(error, failures.UnknownBrokerIdError)  # a leader is away
+    return trouble(cluster, getattr(reason, "errno", None), str(reason), retriable=passing)
 
 
 class _Heard(logging.Handler):
