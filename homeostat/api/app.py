@@ -11,6 +11,7 @@ from homeostat.api.direct import DirectApi, direct
 from homeostat.api.door import ClockDesk, Served
 from homeostat.api.failures import handle_failures
 from homeostat.api.instance import ClockRoutes, add_watching
+from homeostat.api.page import add_page
 from homeostat.api.routes import ProductRoutes
 
 _ABOUT = (
@@ -38,6 +39,7 @@ def build_app(
         description=_ABOUT,
         version="1",
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         openapi_tags=[
             *({"name": name, "description": served.front.contract.description} for name, served in products.items()),
@@ -46,6 +48,7 @@ def build_app(
     )
     app.models = Description()
     handle_failures(app, products)
+    add_page(app)
     add_watching(app, {name: served.front.ready for name, served in products.items()}, metrics)
     router = APIRouter(prefix="/v1")
     ClockRoutes(clock, limits).add_to(router)

@@ -1,6 +1,7 @@
 """What the API says of itself is so: by its schemas, by its parsers, and by both."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -183,10 +184,15 @@ def test_a_token_is_described_where_one_is_needed() -> None:
     assert needing == [path for path in needing if path.startswith("/v1/")]
 
 
-def test_the_documentation_page_is_there() -> None:
-    answer = Client(make_app(Door())).get("/docs")
+def test_the_documentation_page_is_there_and_asks_no_other_host() -> None:
+    client = Client(make_app(Door()))
+    answer = client.get("/docs")
     assert answer.status_code == 200
-    assert "/openapi.json" in answer.text
+    assert "'/openapi.json'" in answer.text
+    assert "://" not in answer.text
+    files = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(files) == 3
+    assert [client.get(file).status_code for file in files] == [200] * 3
 
 
 @pytest.mark.parametrize("path", ["homeostat/examples/flights/contract.yaml", "tests/loop/turbines.yaml"])
