@@ -11,12 +11,16 @@ from homeostat.records import Action, DriftReport, Outcome, Promotion, Record, R
 
 PAGE = 5_000
 FOLLOWED = ("drift_reports", "retrain_requests", "training_runs", "promotions")
+Decision = RetrainRequest | TrainingRun | Promotion
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 _TRIES = 5  # to read a page while another process trims the topic
 
 
 class Tail:
-    """Keeps every report and decision of a run, in order; what retention has trimmed is left out."""
+    """Keeps every report and decision of a run, in order; what retention has trimmed is left out.
+
+    A decision that was told again, as a healer does when it starts, is kept once.
+    """
 
     def __init__(self, log: EventLog, product: str) -> None:
         """Start at the first message kept of each of the product's topics."""
@@ -24,7 +28,8 @@ class Tail:
         self._product = product
         self._positions = dict.fromkeys(FOLLOWED, 0)
         self.reports: list[DriftReport] = []
-        self.story: list[RetrainRequest | TrainingRun | Promotion] = []
+        self.story: list[Decision] = []
+        self._told: set[str] = set()
 
     @property
     def decisions(self) -> tuple[str, ...]:
@@ -38,7 +43,8 @@ class Tail:
                 self._positions[topic] = offset + 1
                 if isinstance(record, DriftReport):
                     self.reports.append(record)
-                elif isinstance(record, RetrainRequest | TrainingRun | Promotion):
+                elif isinstance(record, Decision) and (told := _id(record)) not in self._told:
+                    self._told.add(told)
                     self.story.append(record)
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -88,13 +94,23 @@ class Tail:
         return self._log.read(name, max(offset, self._log.offset_at(name, BEGINNING)), PAGE)
 
 
-def words(record: RetrainRequest | TrainingRun | Promotion) -> str:
+def _id(record: Decision) -> str:
+    match record:
+        case RetrainRequest():
+            return record.request_id
+        case TrainingRun():
+            return record.run_id
+        case Promotion():
+            return record.promotion_id
+
+
+def words(record: Decision) -> str:
     """Return one line for a decision."""
     at, text = said(record)
     return f"{at:%Y-%m-%d} {text}"
 
 
-def said(record: RetrainRequest | TrainingRun | Promotion) -> tuple[datetime, str]:
+def said(record: Decision) -> tuple[datetime, str]:
     """Return when a decision was made and what it says."""
     match record:
         case RetrainRequest():
@@ -105,6 +121,6 @@ def said(record: RetrainRequest | TrainingRun | Promotion) -> tuple[datetime, st
             return record.at, f"{record.action} version {record.version}: {record.reason}"
 
 
-def count(story: list[RetrainRequest | TrainingRun | Promotion], action: Action) -> int:
+def count(story: list[Decision], action: Action) -> int:
     """Return how often the story took an action."""
     return sum(isinstance(record, Promotion) and record.action is action for record in story)

@@ -20,11 +20,8 @@ from homeostat.records import (
     DriftReport,
     DriftStatus,
     Outcome,
-    Promotion,
-    RetrainRequest,
-    TrainingRun,
 )
-from homeostat.tail import BEGINNING, Tail, said
+from homeostat.tail import BEGINNING, Decision, Tail, said
 
 if TYPE_CHECKING:
     from homeostat.inspection.canary import CanaryEvidence
@@ -183,7 +180,7 @@ class Onlooker:
             said(record)
             for topic in _DECISIONS
             for record in self._tail.newest(topic, _SHOWN)
-            if isinstance(record, RetrainRequest | TrainingRun | Promotion)
+            if isinstance(record, Decision)
         ]
         if not decided:  # the log forgets, the ledger doesn't
             told = [e for e in self._sight.ledger.entries() if e.kind not in _NO_DECISIONS and "reason" in e.payload]

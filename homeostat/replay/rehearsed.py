@@ -10,6 +10,7 @@ from homeostat.records import Action, DriftReport, DriftStatus, Promotion, Retra
 from homeostat.replay.driver import Played
 from homeostat.replay.evaluation import paired_difference, quality
 from homeostat.replay.story import score
+from homeostat.tail import Decision
 
 HEALING: Final = frozenset({"monitoring", "training"})
 """The parts of the bill that are not there when nothing is done."""
@@ -65,7 +66,7 @@ def alarms(reports: Sequence[DriftReport]) -> list[dict[str, Any]]:
     return found
 
 
-Case = list[RetrainRequest | TrainingRun | Promotion]
+Case = list[Decision]
 
 
 def _cases(played: Played) -> tuple[dict[str, Any], list[Case]]:

@@ -13,7 +13,7 @@ from homeostat.replay.driver import Played, ReplayOptions, ratio
 from homeostat.replay.evaluation import Interval, by_week, paired_difference, quality
 from homeostat.replay.memory import peak_rss_mib
 from homeostat.replay.report_data import DriftMap, Kind, Moment, Receipt, ReportData
-from homeostat.tail import Tail, count, words
+from homeostat.tail import Decision, Tail, count, words
 
 _KINDS: dict[Action, Kind] = {
     Action.START: "canary",
@@ -124,7 +124,7 @@ def drift_map(tail: Tail) -> DriftMap:
     )
 
 
-def moment(record: RetrainRequest | TrainingRun | Promotion) -> Moment:
+def moment(record: Decision) -> Moment:
     """Return a decision as one line of the timeline."""
     match record:
         case RetrainRequest():

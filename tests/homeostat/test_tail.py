@@ -8,7 +8,7 @@ from homeostat.adapters.sqlite_log import SqliteLog
 from homeostat.codec import encode
 from homeostat.flow import topic_name
 from homeostat.ports import EventLog, Message, NewMessage
-from homeostat.records import DriftReport, DriftStatus
+from homeostat.records import Action, DriftReport, DriftStatus, Promotion
 from homeostat.tail import Tail
 
 START = datetime(2030, 1, 7, tzinfo=UTC)
@@ -40,6 +40,16 @@ def test_each_report_is_read_once_in_order(log: EventLog) -> None:
     append(log, range(3, 5))
     tail.follow()
     assert ids(tail) == ["r0", "r1", "r2", "r3", "r4"]
+
+
+def test_a_decision_that_a_new_healer_tells_again_is_kept_once(log: EventLog) -> None:
+    tail, topic = Tail(log, "toys"), topic_name("toys", "promotions")
+    for name, again in (("a", False), ("a", True), ("b", False), ("a", True)):
+        value, headers = encode(Promotion(name, f"case {name}", START, Action.PROMOTE, "1", "1", "first champion"))
+        log.append([NewMessage(topic, value, headers)], START)
+        before = len(tail.story)
+        tail.follow()
+        assert (len(tail.story) == before) is again
 
 
 def test_a_trimmed_topic_is_read_from_the_first_message_kept(log: EventLog) -> None:

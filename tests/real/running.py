@@ -16,9 +16,9 @@ HOMEOSTAT = str(Path(sys.executable).with_name("homeostat"))
 START_S = 240  # Feast and MLflow in four processes, on a machine that is busy with other tests
 
 
-def homeostat(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def homeostat(*words: str | Path, seconds: float = START_S) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run([HOMEOSTAT, *map(str, words)], capture_output=True, text=True, check=False, timeout=START_S)
+    return subprocess.run([HOMEOSTAT, *map(str, words)], capture_output=True, text=True, check=False, timeout=seconds)
 
 
 def until(true: Callable[[], object], seconds: float = START_S, why: Callable[[], object] = str) -> None:

@@ -10,7 +10,7 @@ figure in the column "oracle", and no model reaches 0, for it learns from a fini
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from time import process_time
 import numpy as np
 import polars as pl
 
-from homeostat.bootstrap import Stack, build_loop, replay_pace
+from homeostat.bootstrap import Ports, Stack, build_loop, replay_pace
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
 from homeostat.examples.streams.kinds import Kind
@@ -52,7 +52,6 @@ class Run:
     """
 
     kind: str
-    seed: int
     rows: int
     frozen: float
     served: float
@@ -66,8 +65,9 @@ class Run:
     rejections: int
     rollbacks: int
     wrong: int
-    cpu_s: float
     decisions: list[str] = field(default_factory=list)
+    seed: int = 0
+    cpu_s: float = 0.0
 
     @property
     def left(self) -> float:
@@ -108,12 +108,17 @@ def excess(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def run(kind: Kind, seed: int, contract: Contract | None = None) -> Run:
-    """Play one stream and judge it."""
+    """Play one stream in this process and judge it."""
     contract, started = contract or load_contract(CONTRACT), process_time()
     stream = make_stream(kind, seed)
     with tempfile.TemporaryDirectory() as workdir:
         stack = memory_stack(contract, Path(workdir))
         tail = play(contract, stream, stack, seed)
+    return replace(judged(contract, stream, stack, tail), seed=seed, cpu_s=process_time() - started)
+
+
+def judged(contract: Contract, stream: Stream, stack: Ports, tail: Tail) -> Run:
+    """Return what became of a stream that was played on a stack, and what that is worth."""
     frame = stack.offline.training_frame(stream.end + contract.label.maturity)
     served = pl.DataFrame(
         [(o.event_id, o.score) for o in tail.outcomes() if o.score is not None], ["event_id", "served"], orient="row"
@@ -129,8 +134,7 @@ def run(kind: Kind, seed: int, contract: Contract | None = None) -> Run:
     requests = [r for r in tail.story if isinstance(r, RetrainRequest)][1:]
     runs = [r for r in tail.story if isinstance(r, TrainingRun)][1:]
     return Run(
-        kind=kind.value,
-        seed=seed,
+        kind=stream.kind.value,
         rows=stream.rows.height,
         frozen=models.excess(FIRST, last),
         served=float(excess(truth, last["served"].to_numpy()).mean()),
@@ -145,7 +149,6 @@ def run(kind: Kind, seed: int, contract: Contract | None = None) -> Run:
         rejections=sum(isinstance(r, Promotion) and r.action is Action.REJECT for r in tail.story),
         rollbacks=sum(m.action is Action.ROLLBACK for m in moves),
         wrong=models.wrong(stream, frame, moves),
-        cpu_s=process_time() - started,
         decisions=list(tail.decisions),
     )
 
@@ -153,7 +156,7 @@ def run(kind: Kind, seed: int, contract: Contract | None = None) -> Run:
 class Models:
     """The registered models of a run, each with what it would have cost."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Ports) -> None:
         self._registry = stack.registry
 
     def excess(self, version: str, frame: pl.DataFrame) -> float:
@@ -172,7 +175,7 @@ class Models:
         return found
 
 
-def oracle(contract: Contract, stack: Stack, frame: pl.DataFrame, now: datetime) -> TabularModel:
+def oracle(contract: Contract, stack: Ports, frame: pl.DataFrame, now: datetime) -> TabularModel:
     """Return the first champion's recipe, refitted on all mature rows of the world that is to be served."""
     recipe = Recipe.from_json(stack.registry.load(FIRST).files["recipe.json"])
     mature = frame.filter(pl.col("event_time") < now - contract.label.maturity)

@@ -13,6 +13,7 @@ from time import monotonic
 from scipy.stats import binomtest
 
 from homeostat.examples.streams.kinds import Kind
+from tests.statistics.by_commands import run_by_commands
 from tests.statistics.known_truth import Run, run
 
 FIRST_SEED = 100  # what was tuned was tuned on seeds 0 to 19: the proof has seen none of them
@@ -90,6 +91,11 @@ def one(job: tuple[Kind, int]) -> Run:
     return run(*job)
 
 
+def one_by_commands(job: tuple[Kind, int]) -> Run:
+    """The same by the commands that a user types."""
+    return run_by_commands(*job)
+
+
 def main() -> None:
     """Play all streams on two processes, print the table, and write every run as JSON."""
     parser = argparse.ArgumentParser(description="Shows that the loop heals streams with a known truth.")
@@ -97,6 +103,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--kinds", nargs="*", type=Kind, default=list(Kind))
+    parser.add_argument(
+        "--commands", action="store_true", help="by backfill, up and replay, not in one process: minutes a stream"
+    )
     chosen = parser.parse_args()
     started = monotonic()
     jobs = [
@@ -104,7 +113,7 @@ def main() -> None:
     ]
     with ProcessPoolExecutor(2) as pool:
         runs = []
-        for made in pool.map(one, jobs):
+        for made in pool.map(one_by_commands if chosen.commands else one, jobs):
             runs.append(made)
             sys.stderr.write(f"{made.kind} {made.seed}: {made.left:.0%} left, {made.cpu_s:.0f} s\n")
     minutes = (monotonic() - started) / 60
