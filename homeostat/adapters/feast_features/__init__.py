@@ -1,7 +1,6 @@
 """Online and offline features by Feast; importing this package imports Feast, which takes seconds."""
 
-import prometheus_client  # noqa: F401 - before Feast: that would turn it to files of Feast's own, for good
-
+from homeostat.adapters.feast_features import unchecked  # noqa: F401 - before whatever else imports Feast
 from homeostat.adapters.feast_features.offline import FeastOfflineFeatures
 from homeostat.adapters.feast_features.online import FeastOnlineFeatures
 

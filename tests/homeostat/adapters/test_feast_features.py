@@ -242,3 +242,17 @@ def test_acknowledged_rows_survive_kill_9(contract: Contract, tmp_path: Path) ->
     assert frame.select("event_id", "weight_y").rows() == [(f"e{i}", float(i)) for i in range(count)]
     online = FeastOnlineFeatures(contract, tmp_path).read([f"r{i}" for i in range(count)])
     assert [found.values[0] for found in online if found] == [float(i) for i in range(count)]
+
+
+def test_feast_comes_without_compiled_in_type_checks_and_others_keep_theirs() -> None:
+    script = """
+import typeguard
+kept = typeguard.typechecked
+import homeostat.adapters.feast_features
+from feast import FeatureView
+assert typeguard.typechecked is kept
+print(*FeatureView.__init__.__code__.co_varnames)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"self", "entities"} <= set(done.stdout.split())
+    assert "TypeCheckMemo" not in done.stdout
