@@ -1,5 +1,6 @@
 """More work than can be done in time is refused, and what was let in is answered in time."""
 
+from itertools import pairwise
 from threading import Event
 from time import perf_counter
 
@@ -72,14 +73,17 @@ def test_rows_in_hand_count_until_they_are_done() -> None:
 
 def test_of_a_burst_some_are_refused_and_the_others_are_answered_within_about_the_bound(make_front: MakeFront) -> None:
     pause = Event()  # never set
+    handled: list[float] = []  # when
 
     def slow(step: str, point: str) -> None:
         if (step, point) == ("predict", "handled"):
             pause.wait(20 * ROW_S)
+            handled.append(perf_counter())
 
     front = make_front(hook=slow, batch_rows=20, waiting_s=BOUND_S, waiting_rows=10_000)
     for i in range(5):  # the pace is learned from full batches
         front.predict([event(100 * i + j) for j in range(20)]).result(SOON_S)
+    handled.clear()
     took: list[float] = []
     refused: list[float] = []
 
@@ -98,8 +102,8 @@ def test_of_a_burst_some_are_refused_and_the_others_are_answered_within_about_th
     until(lambda: len(took) == let_in, "all that was let in is answered")
     assert len(refused) > 1_000
     assert 0 < max(refused) < 2.0
-    typical_s = 20 * ROW_S + BOUND_S
-    assert sorted(took)[int(0.99 * len(took))] < 3 * typical_s  # a busy machine takes its time
+    longest_s = max(end - begin for begin, end in pairwise(handled))  # of a batch; a busy machine holds some up
+    assert sorted(took)[int(0.99 * len(took))] < 3 * (longest_s + BOUND_S)
 
 
 def test_a_single_request_is_never_refused_for_its_size_while_nothing_waits(make_front: MakeFront) -> None:
