@@ -1,12 +1,15 @@
 """What a person means who moves an alias in the registry: pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from homeostat.healing.closing import SERVING
-from homeostat.ports import Aliases
+from homeostat.healing.closing import GUARDRAIL, SERVING
+from homeostat.healing.operator import ACTIONS, Wish, refusal, wish_of
+from homeostat.ports import Aliases, OperatorDecision
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, derived_id
+
+_MORE_TRAFFIC = frozenset({Action.STEP, Action.PROMOTE})  # for the challenger
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,21 @@ def is_overtaken(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
     if verdict.action is Action.ROLLBACK:
         expected.add(case.previous)
     return case.champion is not None and aliases.champion not in expected
+
+
+def is_revoked(verdict: CanaryVerdict, case: Case, aliases: Aliases, decisions: Iterable[OperatorDecision]) -> bool:
+    """Return whether an open decision of a person's, that can be carried out, wants otherwise than the loop's verdict.
+
+    More traffic gives way to ``reject`` and ``rollback``, less of it to ``approve``, and all that is not a broken
+    guardrail to ``hold``. A training's own verdict is about no canary yet, and gives way to nobody.
+    """
+    if verdict.actor != HOMEOSTAT or not case.on_trial or verdict.action is Action.START:
+        return False
+    possible = {wish_of(one) for one in decisions if refusal(one, case, aliases) is None}
+    if Wish.HOLD in possible and verdict.action is not Action.ROLLBACK and GUARDRAIL not in verdict.evidence:
+        return True
+    is_more = verdict.action in _MORE_TRAFFIC
+    return any(is_more != (ACTIONS[wish] in _MORE_TRAFFIC) for wish in possible & ACTIONS.keys())
 
 
 def _champion(

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from homeostat.contract.durations import written
 from homeostat.contract.policies import HealingPolicy
 from homeostat.ports import Aliases, LedgerEntry
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, derived_id
@@ -57,6 +58,22 @@ def is_done(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
         return case.on_trial or case.state is CaseState.COOLDOWN
     served = aliases.champion == verdict.version and verdict.version is not None
     return case.state is CaseState.COOLDOWN and served == (verdict.action is Action.PROMOTE)
+
+
+def overdue(case: Case, deadline: timedelta | None, now: datetime) -> CanaryVerdict | None:
+    """Return the rejection of a proven challenger that nobody has approved in time; one that is held has no deadline.
+
+    Args:
+        case: The case.
+        deadline: How long to wait for an approval, None for ever.
+        now: When it is asked.
+    """
+    if deadline is None or case.waiting_since is None or case.held or now < case.waiting_since + deadline:
+        return None
+    reason = f"nobody approved it within {written(deadline)}: {case.reason}"
+    request_id, version = str(case.request_id), case.challenger
+    verdict_id = derived_id(request_id, Action.REJECT, version or "")
+    return CanaryVerdict(verdict_id, request_id, now, Action.REJECT, version, reason, {"deadline": deadline})
 
 
 def verdict_id_of(request_id: str, action: Action, version: str | None, evidence: Mapping[str, Any]) -> str:

@@ -5,10 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from homeostat.contract.durations import written
 from homeostat.contract.model import Contract
 from homeostat.healing.alias_watch import AliasWatch, save
-from homeostat.healing.by_hand import is_overtaken
+from homeostat.healing.by_hand import is_overtaken, is_revoked
 from homeostat.healing.closing import (
     SERVING,
     SHARE,
@@ -16,6 +15,7 @@ from homeostat.healing.closing import (
     entry_of,
     is_done,
     is_due,
+    overdue,
     promotion_in,
     promotion_of,
     rested,
@@ -65,10 +65,7 @@ class PromoteStep:
         promotions: list[Record] = []
         for record in records:
             if isinstance(record, CanaryVerdict):
-                if is_overtaken(record, self._cases.load(), self._registry.aliases()):
-                    promotions += self._follow_by_hand(now)
-                promotion = self._carry_out(record, now)
-                promotions += [promotion] if promotion else []
+                promotions += self._carry_out_unless_overtaken(record, now)
         return promotions
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
@@ -84,12 +81,27 @@ class PromoteStep:
         promotions = [*said_before, *self._end_wait(now), *self._follow_by_hand(now)]
         case = self._cases.load()
         if case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
-            case = self._save(rested(case, now))
+            case = save(self._cases, rested(case, now))
         for decision in self._registry.decisions():
             case = self._hear(decision, case, now)
         self._show(case, now)
         self._is_unsaid = False
         return promotions
+
+    def _carry_out_unless_overtaken(self, verdict: CanaryVerdict, now: datetime) -> list[Record]:
+        """Carry out one verdict after what people have decided since it was given, and not against that."""
+        followed: list[Record] = []
+        if is_overtaken(verdict, self._cases.load(), self._registry.aliases()):
+            followed = self._follow_by_hand(now)
+        promotion = None if self._is_revoked(verdict) else self._carry_out(verdict, now)
+        return [*followed, promotion] if promotion else followed
+
+    def _is_revoked(self, verdict: CanaryVerdict) -> bool:
+        """Return whether an open tag says otherwise; what the ledger has already is brought to its end."""
+        case, aliases, decisions = self._cases.load(), self._registry.aliases(), self._registry.decisions()
+        if not is_revoked(verdict, case, aliases, decisions):
+            return False
+        return all(entry.entry_id != entry_of(verdict) for entry in self._ledger.entries())
 
     def _carry_out(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
         """Carry out one verdict; None for one that a closed case no longer asks for, or that only an operator may."""
@@ -135,7 +147,7 @@ class PromoteStep:
         case = replace(case, share=share, share_since=now)
         if verdict.action is Action.START:
             case = replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now)
-        self._save(case)
+        save(self._cases, case)
         return promotion_of(verdict, aliases.champion)
 
     def _share(self, verdict: CanaryVerdict) -> float:
@@ -149,7 +161,7 @@ class PromoteStep:
             self._record(verdict, aliases.champion, now, CaseState.WAITING)
         self._tag(verdict, _WAITING)
         since = case.waiting_since or now
-        self._save(replace(case, state=CaseState.WAITING, reason=verdict.reason, waiting_since=since))
+        save(self._cases, replace(case, state=CaseState.WAITING, reason=verdict.reason, waiting_since=since))
 
     def _close(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
         champion = verdict.version if verdict.action is Action.PROMOTE else aliases.champion
@@ -160,7 +172,7 @@ class PromoteStep:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
         ended = replace(case, request_id=verdict.request_id)  # a verdict on a case that ends by hand is void
-        self._save(closed(ended, verdict, champion, now, policy=self._contract.healing))
+        save(self._cases, closed(ended, verdict, champion, now, policy=self._contract.healing))
         return promotion_of(verdict, champion)
 
     def _serve(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Case:
@@ -194,7 +206,7 @@ class PromoteStep:
         self._tag(verdict, _OUTCOMES[verdict.action])
         back = replace(case, champion=previous, previous=previous, serving_entry=entry_id, serving_since=now)
         ended = replace(back, request_id=verdict.request_id)
-        self._save(closed(ended, verdict, previous, now, policy=self._contract.healing))
+        save(self._cases, closed(ended, verdict, previous, now, policy=self._contract.healing))
         return promotion_of(verdict, previous)
 
     def _follow_by_hand(self, now: datetime) -> list[Record]:
@@ -202,27 +214,18 @@ class PromoteStep:
         promotions: list[Record] = []
         while (found := self._watch.look(now)) is not None:
             case, aliases = self._cases.load(), self._registry.aliases()
-            if found.action is Action.ROLLBACK:
-                done = self._roll_back(found, case, aliases, now)
-            else:
-                done = self._close(found, case, aliases, now)
-            if done is None:
+            carry_out = self._roll_back if found.action is Action.ROLLBACK else self._close
+            if (done := carry_out(found, case, aliases, now)) is None:
                 break
             promotions.append(done)
         return promotions
 
     def _end_wait(self, now: datetime) -> list[Record]:
         """Reject a proven challenger that nobody has approved by its deadline; one that is held has none."""
-        deadline = self._contract.canary.approval_deadline
-        if deadline is None:
-            return []
         case = self._cases.load()
-        if case.waiting_since is None or case.held or now < case.waiting_since + deadline:
+        verdict = overdue(case, self._contract.canary.approval_deadline, now)
+        if verdict is None or self._is_revoked(verdict):
             return []
-        reason = f"nobody approved it within {written(deadline)}: {case.reason}"
-        request_id, version = str(case.request_id), case.challenger
-        verdict_id = derived_id(request_id, Action.REJECT, version or "")
-        verdict = CanaryVerdict(verdict_id, request_id, now, Action.REJECT, version, reason, {"deadline": deadline})
         return [self._close(verdict, case, self._registry.aliases(), now)]
 
     def _said_before(self) -> list[Record]:
@@ -250,7 +253,7 @@ class PromoteStep:
             payload = {"request_id": request_id, "version": version, "reason": said(decision)}
             self._ledger.append(derived_id(request_id, Wish.HOLD, version), now, Wish.HOLD, payload, actor_of(decision))
             self._telemetry.count(DECISIONS, product=self._contract.product, action=Wish.HOLD)
-            case = self._save(replace(case, held=True))
+            case = save(self._cases, replace(case, held=True))
         self._registry.answer(decision, f"{DONE}version {version} stays in its canary until it is approved or rejected")
         return case
 
@@ -283,9 +286,6 @@ class PromoteStep:
     def _tag(self, verdict: CanaryVerdict, outcome: str) -> None:
         if verdict.version is not None:
             self._registry.tag(verdict.version, {OUTCOME_TAG: outcome, REASON_TAG: verdict.reason})
-
-    def _save(self, case: Case) -> Case:
-        return save(self._cases, case)
 
     def _show(self, case: Case, now: datetime) -> None:
         product = self._contract.product

@@ -149,6 +149,17 @@ class Rig:
         except (CrashError, TransientError):
             self._restart_until_alive()
 
+    def judged(self) -> bool:
+        """Let the judge look, and say whether it has: the process may die of it, or the registry be away."""
+        try:
+            self.workers[-2].run_once(self.now)
+        except CrashError:
+            self._restart_until_alive()
+            return False
+        except TransientError:
+            return False
+        return True
+
     def run_until_published(self, topic: str) -> None:
         """Run step by step, and stop where the first of such messages is out."""
         known = len(self.published(topic))

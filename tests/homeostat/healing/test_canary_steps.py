@@ -46,6 +46,15 @@ def kinds(rig: Rig) -> list[str]:
     return [entry.kind for entry in rig.ledger.entries() if entry.kind in {"start", "step", "promote", "reject"}][1:]
 
 
+@pytest.mark.parametrize(("word", "after"), [("reject", Aliases("1")), ("hold", Aliases("1", "2", None, STEPS[0]))])
+def test_a_person_who_stops_a_challenger_wins_over_the_step_on_its_way(tried: Rig, word: str, after: Aliases) -> None:
+    tried.label(BETTER)
+    tried.run_until_published("canary_verdicts")
+    assert tried.decide(word, "2").startswith("done: ")
+    assert tried.registry.aliases() == after
+    assert "step" not in kinds(tried)
+
+
 def test_a_better_challenger_climbs_every_step_before_it_is_promoted(tried: Rig) -> None:
     seen = [(tried.now, share(tried))]
     for _ in range(2):

@@ -130,6 +130,24 @@ class Histories(RuleBasedStateMachine):
         self.rig.registry.decide(OperatorDecision(version, word, "ann"))
         self.is_settled = False
 
+    @precondition(lambda self: self.rig.registry.aliases().challenger is not None)
+    @rule(gain=GAINS, word=st.sampled_from([Wish.REJECT, Wish.HOLD]))
+    def stop_what_is_on_its_way(self, gain: float, word: str) -> None:
+        """A person stops a challenger after the judge has spoken and before anybody has listened."""
+        self.settle()
+        before = len(self.rig.ledger.entries())
+        self.label(gain)
+        if not self.rig.judged():
+            return
+        case = self.rig.cases.load()
+        if not case.on_trial:
+            return
+        self.rig.registry.decide(OperatorDecision(case.challenger, word, "ann"))
+        self.settle()
+        for entry in self.rig.ledger.entries()[before:]:
+            loop_s_own = entry.actor == HOMEOSTAT and entry.payload.get("version") == case.challenger
+            assert not (loop_s_own and entry.kind in {"step", "promote"})
+
     @rule(alias=st.sampled_from(ALIASES), version=st.integers(0, 9))
     def move_alias(self, alias: str, version: int) -> None:
         known = self.versions

@@ -83,6 +83,46 @@ def test_a_verdict_won_before_the_hold_was_seen_is_not_carried_out(tried: Rig) -
     assert tried.registry.aliases() == Aliases("1", "2", None, 0.1)
 
 
+ON_ITS_WAY = {  # what the loop has found, on the version a person decides on meanwhile, and what becomes of it
+    "reject-promote": ({"1": 0.6, "2": 0.7}, "reject", "2", "reject", Aliases("1")),
+    "hold-promote": ({"1": 0.6, "2": 0.7}, "hold", "2", "hold", Aliases("1", "2", None, 0.1)),
+    "hold-reject": ({"1": 0.7, "2": 0.6}, "hold", "2", "hold", Aliases("1", "2", None, 0.1)),
+    "approve-reject": ({"1": 0.7, "2": 0.6}, "approve", "2", "promote", Aliases("2", None, "1")),
+}
+
+
+@pytest.mark.parametrize("case", ON_ITS_WAY)
+def test_what_a_person_decides_before_the_aliases_move_wins_over_the_verdict_on_its_way(tried: Rig, case: str) -> None:
+    scores, word, version, kind, aliases = ON_ITS_WAY[case]
+    tried.label(scores)
+    tried.run_until_published("canary_verdicts")
+    assert tried.decide(word, version).startswith("done: ")
+    assert tried.registry.aliases() == aliases
+    said = [(e.kind, e.actor) for e in tried.ledger.entries() if e.payload.get("version") == "2"]
+    assert said == [("start", "homeostat"), (kind, "operator:ann")]
+
+
+def test_a_champion_rolled_back_while_its_challengers_promotion_is_on_its_way_gives_way_to_who_it_replaced(
+    tried: Rig,
+) -> None:
+    tried.decide("approve", "2")
+    tried.run(25)
+    tried.canary()
+    tried.label({"2": 0.6, "3": 0.7})
+    tried.run_until_published("canary_verdicts")
+    assert tried.decide("rollback", "2").startswith("done: ")
+    assert tried.registry.aliases() == Aliases("1", None, "1")
+
+
+def test_what_the_ledger_has_already_is_brought_to_its_end_before_a_later_decision(tried: Rig) -> None:
+    tried.label({"1": 0.6, "2": 0.7})
+    tried.run_until_published("canary_verdicts")
+    while last(tried).kind != "promote":
+        tried.run_part_way(1 + tried.calls[0] % 9)
+    assert tried.decide("reject", "2").startswith("refused: ")
+    assert (tried.registry.aliases(), last(tried).kind) == (Aliases("2", None, "1"), "promote")
+
+
 def failing(rig: Rig) -> None:
     """Let the challenger fail to score for half a day."""
     rows = [
