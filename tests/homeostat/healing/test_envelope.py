@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from homeostat.contract.model import Contract
 from homeostat.contract.policies import CanaryPolicy
 from homeostat.healing.envelope import outside
 from homeostat.metric_names import APPROVAL_WAIT
-from homeostat.ports import Aliases, ModelPackage
+from homeostat.ports import Aliases, ModelPackage, OperatorDecision
 from homeostat.records import CaseState
 
 Rig = Any  # of conftest, which tests can't import
@@ -101,6 +102,17 @@ def test_one_that_nobody_approves_by_the_deadline_is_rejected(contract: Contract
     assert rig.registry.aliases() == Aliases("1", None, None)
     entry = [e for e in rig.ledger.entries() if e.kind == "reject"][-1]
     assert entry.payload["reason"].startswith("nobody approved it within 3d: better than the champion")
+
+
+def test_an_approval_set_before_the_deadline_was_seen_to_pass_comes_first(
+    contract: Contract, rig_of: Callable[..., Rig]
+) -> None:
+    rig = proven(rig_of(within(contract, approval="manual", approval_deadline="3d")))
+    rig.now += timedelta(days=4)
+    rig.registry.decide(OperatorDecision("2", "approve", "ann"))
+    rig.workers[-1].run_once(rig.now)  # the judge has not looked since
+    rig.run()
+    assert rig.registry.aliases().champion == "2"
 
 
 def test_a_deadline_does_not_end_one_that_an_operator_holds(contract: Contract, rig_of: Callable[..., Rig]) -> None:
