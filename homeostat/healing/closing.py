@@ -1,6 +1,6 @@
 """How a verdict moves a case: pure, so that the same verdict delivered twice moves it once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +39,28 @@ def still_true(verdict: CanaryVerdict, aliases: Aliases) -> CanaryVerdict:
     reason = f"judged against champion {against}, but {aliases.champion} serves now"
     verdict_id = verdict_id_of(verdict.request_id, Action.REJECT, verdict.version, verdict.evidence)
     return replace(verdict, verdict_id=verdict_id, action=Action.REJECT, reason=reason)
+
+
+def afresh(verdict: CanaryVerdict, entries: Iterable[LedgerEntry]) -> CanaryVerdict:
+    """Return the verdict, turned into a rejection where the same recipe, learnt from the same rows, was rolled back."""
+    made_of = _made_of(verdict.evidence)
+    if verdict.action is not Action.START or made_of is None:
+        return verdict
+    tried: set[str] = set()
+    for entry in entries:
+        if entry.kind == Action.START and _made_of(entry.payload["evidence"]) == made_of:
+            tried.add(entry.payload["version"])
+        if entry.kind == Action.ROLLBACK and entry.payload["version"] in tried:
+            reason = f"the same as version {entry.payload['version']}, which was rolled back: no row is new since"
+            verdict_id = verdict_id_of(verdict.request_id, Action.REJECT, verdict.version, verdict.evidence)
+            return replace(verdict, verdict_id=verdict_id, action=Action.REJECT, reason=reason)
+    return verdict
+
+
+def _made_of(evidence: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """Return the recipe and the rows of a candidate, as its training's receipt has them."""
+    receipt = evidence.get("receipt") or {}
+    return (receipt["recipe"], receipt["data_span"]) if {"recipe", "data_span"} <= receipt.keys() else None
 
 
 def is_due(verdict: CanaryVerdict, case: Case) -> bool:

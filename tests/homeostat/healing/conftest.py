@@ -62,7 +62,7 @@ def report() -> Callable[..., DriftReport]:
 class Trainer:
     """Answers each request as it was told to; a candidate is registered once by request."""
 
-    def __init__(self, registry: MemoryRegistry, plan: dict[str, TrainingStatus]) -> None:
+    def __init__(self, registry: MemoryRegistry, plan: dict[str, Any]) -> None:
         self._registry, self._plan = registry, plan
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
@@ -78,7 +78,8 @@ class Trainer:
         good = status is TrainingStatus.CANDIDATE
         version = self._registry.register(ModelPackage({}), request.request_id) if good else None
         run_id = derived_id(request.request_id, "run")
-        return TrainingRun(run_id, request.request_id, status, version, "as planned", 1.0, now)
+        receipt = self._plan.get("receipt", {})
+        return TrainingRun(run_id, request.request_id, status, version, "as planned", 1.0, now, receipt)
 
 
 class Rig:
@@ -89,7 +90,7 @@ class Rig:
         self.now = START
         self.log, self.registry, self.cases = MemoryLog(), MemoryRegistry(), MemoryCases()
         self.ledger, self.telemetry = MemoryLedger(), MemoryTelemetry()
-        self.plan = {"next": TrainingStatus.CANDIDATE}
+        self.plan: dict[str, Any] = {"next": TrainingStatus.CANDIDATE}
         self.calls = [0]
         self.fates: deque[str] = deque()  # of the next calls of the registry; the later ones are answered
         self._crash_at = crash_at

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from homeostat.ports import Aliases
 from homeostat.records import CaseState, DriftStatus, TrainingStatus
 
 Rig = Any  # of conftest, which tests can't import
@@ -147,3 +148,21 @@ def test_a_rollback_ends_the_case_that_was_open_on_the_bad_champion(rig: Rig, al
     rig.outcomes({"1": 0.7, "2": 0.6, "3": 0.6}, hours=14)
     assert getattr(rig.registry.aliases(), alias) == {"champion": "1", "challenger": None}[alias]
     assert rig.cases.load().state is CaseState.COOLDOWN
+
+
+def test_after_a_rollback_the_same_candidate_is_not_tried_again_before_a_row_is_new(rig: Rig) -> None:
+    rig.first_champion()
+    rig.plan["receipt"] = {"recipe": {"learner": "lightgbm"}, "data_span": ["2013-03-01", "2013-04-01"]}
+    rig.canary()
+    rig.decide("approve", "2")
+    rig.decide("rollback", "2")
+    rig.run(48)
+    rig.canary()
+    assert rig.registry.aliases() == Aliases("1", None, "1")
+    (entry,) = (entry for entry in rig.ledger.entries() if entry.kind == "reject")
+    assert entry.payload["version"] == "3"
+    assert entry.payload["reason"] == "the same as version 2, which was rolled back: no row is new since"
+    rig.plan["receipt"] |= {"data_span": ["2013-03-01", "2013-04-02"]}
+    rig.run(31 * 24)  # the budget has three trainings in 30 days
+    rig.canary()
+    assert rig.registry.aliases().challenger == "4"
