@@ -21,7 +21,7 @@ from homeostat.records import Scalar
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 _MISSING: Final = b""  # a Value that holds nothing
-_pack_double: Final = struct.Struct("<Bd").pack
+_DOUBLE_CELL: Final = struct.Struct("<Bd")
 _DOUBLE: Final = Value.DESCRIPTOR.fields_by_name["double_val"].number << 3 | 1  # a field of 8 bytes
 
 
@@ -48,6 +48,12 @@ class QuickStore(ABC):
             names: Of the cells of each row.
             rows: Keys as Feast makes them, without the project.
         """
+
+    @abstractmethod
+    def read_encoded(
+        self, config: RepoConfig, table: FeatureView, names: Sequence[str], keys: Sequence[bytes]
+    ) -> list[Sequence[bytes | None]]:
+        """Return for each key, in the order asked, the cells of the names, None for each that isn't there."""
 
     def online_write_batch(
         self,
@@ -84,13 +90,29 @@ def encoded(value: Scalar, *, categorical: bool) -> bytes:
     """Return a feature's cell: a text if it is categorical, else a float of 64 bits."""
     if value is None:
         return _MISSING
-    return _text(str(value)) if categorical else _pack_double(_DOUBLE, float(value))
+    return _text(str(value)) if categorical else _DOUBLE_CELL.pack(_DOUBLE, float(value))
+
+
+def decoded(cell: bytes | None) -> Scalar:
+    """Return what a feature's cell holds, whatever type it was stored as; None where there is none."""
+    if not cell:
+        return None
+    if len(cell) == _DOUBLE_CELL.size and cell[0] == _DOUBLE:
+        number: float = _DOUBLE_CELL.unpack(cell)[1]
+        return number
+    return _parsed(cell)
 
 
 def encoded_time(time: datetime) -> bytes:
     """Return a time's cell: microseconds since 1970."""
     cell: bytes = Value(int64_val=(time - EPOCH) // MICROSECOND).SerializeToString()
     return cell
+
+
+def decoded_time(cell: bytes) -> datetime:
+    """Return the time of a time's cell."""
+    microseconds: int = Value.FromString(cell).int64_val
+    return EPOCH + microseconds * MICROSECOND
 
 
 def encoded_rows(
@@ -110,3 +132,11 @@ def encoded_rows(
 def _text(value: str) -> bytes:
     cell: bytes = Value(string_val=value).SerializeToString()
     return cell
+
+
+@lru_cache(4096)
+def _parsed(cell: bytes) -> Scalar:
+    value = Value.FromString(cell)
+    kind = value.WhichOneof("val")
+    held: Scalar = None if kind is None else getattr(value, kind)
+    return held

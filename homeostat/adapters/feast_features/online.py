@@ -1,9 +1,9 @@
 """The last feature row of each entity in a Feast online store: SQLite or Redis."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from feast.infra.online_stores.helpers import get_online_store_from_config
@@ -11,9 +11,10 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from homeostat.adapters.feast_features.encoding import (
-    EPOCH,
     EncodedRow,
     QuickStore,
+    decoded,
+    decoded_time,
     encoded,
     encoded_time,
     entity_key,
@@ -24,7 +25,7 @@ from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.features.schema import EVENT_TIME_US, store_columns
 from homeostat.ports import OnlineRow
-from homeostat.records import FeatureRow, Scalar
+from homeostat.records import FeatureRow
 
 _READ_AT_ONCE = 10_000  # SQLite takes 32,766 variables in a statement
 
@@ -84,8 +85,7 @@ class FeastOnlineFeatures:
         for start in range(0, len(unique), _READ_AT_ONCE):
             ids = unique[start : start + _READ_AT_ONCE]
             with self._errors():
-                cells = self._store.online_read(self._config, self._view, [entity_key(i) for i in ids])
-            found.update(zip(ids, (self._row(values) for _, values in cells), strict=True))
+                found.update(zip(ids, map(self._row, self._stored(ids)), strict=True))
         return [found[entity_id] for entity_id in entity_ids]
 
     def _cells(self, row: FeatureRow) -> list[bytes]:
@@ -97,20 +97,17 @@ class FeastOnlineFeatures:
         cells = [Value.FromString(cell) for cell in self._cells(row)]
         return entity_key(row.entity_id), dict(zip(self._names, cells, strict=True)), row.event_time, None
 
-    def _row(self, cells: Mapping[str, Value] | None) -> OnlineRow | None:
-        time = cells.get(EVENT_TIME_US) if cells else None
-        if cells is None or time is None or not time.WhichOneof("val"):  # Redis has an empty cell for what isn't there
-            return None
-        event_time = EPOCH + timedelta(microseconds=time.int64_val)
-        return OnlineRow(event_time, tuple(_decoded(cells.get(column.stored_as)) for column in self._columns))
+    def _stored(self, ids: Sequence[str]) -> Iterable[Sequence[bytes | None]]:
+        """Return the cells of each entity."""
+        if isinstance(self._store, QuickStore):
+            return self._store.read_encoded(self._config, self._view, self._names, [self._key(i) for i in ids])
+        found = self._store.online_read(self._config, self._view, [entity_key(i) for i in ids])
+        nothing: dict[str, Value] = {}
+        return [[(of or nothing).get(name, Value()).SerializeToString() for name in self._names] for _, of in found]
 
-
-def _decoded(value: Value | None) -> Scalar:
-    kind = value.WhichOneof("val") if value is not None else None
-    if kind is None:
-        return None
-    cell: float | str = getattr(value, kind)
-    return cell
+    def _row(self, cells: Sequence[bytes | None]) -> OnlineRow | None:
+        *values, time = cells
+        return OnlineRow(decoded_time(time), tuple(map(decoded, values))) if time else None
 
 
 def _errors_of(online_store: Mapping[str, object] | None) -> Callable[[], AbstractContextManager[None]]:

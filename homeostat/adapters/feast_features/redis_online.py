@@ -8,6 +8,7 @@ the next event of each entity.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 from typing import Literal
 
@@ -41,14 +42,24 @@ class QuickRedisOnlineStore(QuickStore, RedisOnlineStore):
         self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
     ) -> None:
         """Write rows in one round trip; Feast's own way from its objects takes several times as long."""
-        view, project = table.name, config.project.encode()
-        fields = [_mmh3(f"{view}:{name}") for name in names]
-        stamp_field = f"_ts:{view}".encode()
+        project, fields = config.project.encode(), _fields(table.name, tuple(names))
+        stamp_field = f"_ts:{table.name}".encode()
         with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
             for key, event_time, cells in rows:
                 pairs = chain.from_iterable(zip(fields, cells, strict=True))
                 pipe.execute_command("HSET", key + project, stamp_field, _stamp(event_time), *pairs)
             pipe.execute()
+
+    def read_encoded(
+        self, config: RepoConfig, table: FeatureView, names: Sequence[str], keys: Sequence[bytes]
+    ) -> list[Sequence[bytes | None]]:
+        """Read rows in one round trip, without Feast's object a cell and the time that nobody asks for."""
+        project, fields = config.project.encode(), _fields(table.name, tuple(names))
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.execute_command("HMGET", key + project, *fields)
+            found: list[Sequence[bytes | None]] = pipe.execute()
+            return found
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> "Redis | RedisCluster":
         """Return the client; it tries once more, on a new connection: by default it would wait for seconds."""
@@ -56,6 +67,12 @@ class QuickRedisOnlineStore(QuickStore, RedisOnlineStore):
             self._client = super()._get_client(online_store_config)
             self._client.set_retry(Retry(NoBackoff(), 1))
         return self._client
+
+
+@lru_cache(64)
+def _fields(view: str, names: tuple[str, ...]) -> list[bytes]:
+    """Return under what Feast keeps the cells of these names in an entity's hash."""
+    return [_mmh3(f"{view}:{name}") for name in names]
 
 
 def _stamp(time: datetime) -> bytes:

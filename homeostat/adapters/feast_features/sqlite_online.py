@@ -10,11 +10,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from feast import Entity, FeatureView, RepoConfig
-from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.helpers import compute_table_id
 from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
 from homeostat.adapters.feast_features.encoding import EncodedRow, QuickStore
 
@@ -26,8 +23,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS "{table}" (
 ) WITHOUT ROWID"""
 _WRITE = """INSERT INTO "{table}" (entity_key, feature_name, value, event_ts) VALUES (?, ?, ?, ?)
     ON CONFLICT (entity_key, feature_name) DO UPDATE SET value = excluded.value, event_ts = excluded.event_ts"""
-# the plus hides the column's declared type, so that sqlite3 makes no datetime of every cell
-_READ = 'SELECT entity_key, feature_name, value, +event_ts FROM "{table}" WHERE entity_key IN ({marks})'
+_READ = 'SELECT entity_key, feature_name, value FROM "{table}" WHERE entity_key IN ({marks})'
 
 
 class BatchSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
@@ -69,23 +65,15 @@ class BatchSqliteOnlineStore(QuickStore, SqliteOnlineStore):
         with connection:
             connection.executemany(_WRITE.format(table=_table(config, table)), cells)
 
-    def online_read(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        entity_keys: list[EntityKey],
-        requested_features: list[str] | None = None,  # noqa: ARG002 - all of a row lies together
-    ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
-        """Return the time and the cells of each entity in the order asked, (None, None) for an unknown one."""
-        keys = [_serialized(config, entity_key) for entity_key in entity_keys]
-        cells: dict[bytes, dict[str, Value]] = {key: {} for key in keys}
-        times: dict[bytes, int] = {}
+    def read_encoded(
+        self, config: RepoConfig, table: FeatureView, names: Sequence[str], keys: Sequence[bytes]
+    ) -> list[Sequence[bytes | None]]:
+        """Read rows by one statement: all of a row lies together."""
+        rows: dict[bytes, dict[str, bytes]] = {key: {} for key in keys}
         sql = _READ.format(table=_table(config, table), marks=",".join("?" * len(keys)))
-        parsed = Value.FromString
-        for key, name, value, seconds in self._get_conn(config).execute(sql, keys):
-            cells[key][name] = parsed(value)
-            times[key] = seconds
-        return [(_read_time(times[key]), cells[key]) if key in times else (None, None) for key in keys]
+        for key, name, value in self._get_conn(config).execute(sql, keys):
+            rows[key][name] = value
+        return [[rows[key].get(name) for name in names] for key in keys]
 
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
         """Return the connection, in a mode in which readers and the writer don't wait for each other."""
@@ -100,14 +88,6 @@ def _table(config: RepoConfig, view: FeatureView) -> str:
     return compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
 
 
-def _serialized(config: RepoConfig, entity_key: EntityKey) -> bytes:
-    return serialize_entity_key(entity_key, config.entity_key_serialization_version)
-
-
 def _stored_seconds(time: datetime) -> int:
     """Return what Feast's class stores: the UTC time read as if it were local."""
     return int(time.astimezone(UTC).replace(tzinfo=None).timestamp())
-
-
-def _read_time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds).replace(tzinfo=UTC)  # noqa: DTZ006 - undoes _stored_seconds

@@ -7,7 +7,14 @@ from feast.protos.feast.types.Value_pb2 import Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.adapters.feast_features.encoding import encoded, encoded_time, entity_key, key_encoder
+from homeostat.adapters.feast_features.encoding import (
+    decoded,
+    decoded_time,
+    encoded,
+    encoded_time,
+    entity_key,
+    key_encoder,
+)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -35,3 +42,22 @@ def test_what_is_missing_is_stored_as_a_value_that_holds_nothing() -> None:
 def test_a_time_is_stored_to_the_microsecond(time: datetime) -> None:
     stored = Value.FromString(encoded_time(time)).int64_val
     assert stored * 1_000 == int(time.replace(microsecond=0).timestamp()) * 10**9 + time.microsecond * 1_000
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_stored_time_is_read_as_it_was(time: datetime) -> None:
+    assert decoded_time(encoded_time(time)) == time
+
+
+@given(
+    st.builds(lambda number: Value(double_val=number), st.floats(allow_nan=False))
+    | st.builds(lambda text: Value(string_val=text), TEXTS)
+    | st.builds(lambda number: Value(int64_val=number), st.integers(-(2**63), 2**63 - 1))
+    | st.builds(lambda truth: Value(bool_val=truth), st.booleans())
+)
+def test_a_cell_of_any_type_is_read_as_feast_reads_it(cell: Value) -> None:
+    assert decoded(cell.SerializeToString()) == getattr(cell, cell.WhichOneof("val"))
+
+
+def test_a_cell_that_holds_nothing_or_is_not_there_is_missing() -> None:
+    assert decoded(Value().SerializeToString()) is decoded(None) is None
