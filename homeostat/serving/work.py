@@ -16,6 +16,7 @@ Answer = Prediction | InvalidRecordError
 
 _RESTART_S: Final = 5.0  # a process that ends is started again about that fast
 _FORGET: Final = 0.8  # share of the past in the measured pace; the last five batches make two thirds of it
+_GATHER_S: Final = 0.001  # a tenth of what an answer takes on a busy machine
 _FEW_ROWS: Final = 64  # let in whatever the pace: batches of one row tell little of what many cost together
 
 
@@ -85,18 +86,23 @@ class Pace:
 class Waiting:
     """Work in the order it came, bounded by rows and by the wait; one thread takes it, any number put it in."""
 
-    def __init__(self, most_rows: int, most_s: float) -> None:
+    def __init__(self, most_rows: int, most_s: float, gather_s: float = _GATHER_S) -> None:
         """Take how many rows may wait and how long; one piece of any size is let in when nothing else waits.
 
         Args:
             most_rows: Who would make more of them wait is refused.
             most_s: Who would be done later than this is refused, beyond a few rows.
+            gather_s: How long a crowd that asked at once before is given to do so again.
         """
         self._most_rows = most_rows
         self._most_s = most_s
+        self._gather_s = gather_s
         self._queue: deque[Work] = deque()
         self._rows = 0
         self._taken_rows = 0  # and not done yet
+        self._undone = 0  # pieces, in the queue or taken
+        self._crowd = 0  # the most of them at once since work was taken last
+        self._enough = 1  # pieces that are worth waking somebody for
         self._bell = Condition()
         self._rung = False
         self._closed: str | None = None
@@ -130,7 +136,11 @@ class Waiting:
                 self._refuse_beyond(self._rows + work.rows)
             self._queue.append(work)
             self._rows += work.rows
-            self._bell.notify_all()
+            self._undone += 1
+            self._crowd = max(self._crowd, self._undone)
+            if len(self._queue) >= self._enough:
+                self._bell.notify_all()
+        work.future.add_done_callback(self._note_done)
 
     def take(self, most_rows: int, wait_s: float) -> list[Work]:
         """Return the oldest work up to ``most_rows`` (one piece at least), or nothing after ``wait_s`` or a ring.
@@ -138,7 +148,10 @@ class Waiting:
         What its caller has cancelled meanwhile is dropped; what is returned can't be cancelled any more.
         """
         with self._bell:
+            crowd, self._crowd = self._crowd, self._undone
             self._bell.wait_for(lambda: self._queue or self._rung or self.closed, wait_s)
+            if self._queue and self._rows < most_rows:
+                self._gather(crowd)
             self._rung = False
             taken: list[Work] = []
             rows = 0
@@ -172,6 +185,19 @@ class Waiting:
         """
         with self._bell:
             self._pace.note(rows, spent_s)
+
+    def _gather(self, crowd: int) -> None:
+        """Give a crowd that asked at once a moment to do so again: what a batch costs whatever its size is shared.
+
+        One who asks alone, however much, waits for nobody.
+        """
+        self._enough = crowd
+        self._bell.wait_for(lambda: len(self._queue) >= crowd or self._rung or self.closed, self._gather_s)
+        self._enough = 1
+
+    def _note_done(self, _: object) -> None:
+        with self._bell:
+            self._undone -= 1
 
     def _refuse_beyond(self, rows: int) -> None:
         """Refuse what would make so many rows wait, if that is more than may."""

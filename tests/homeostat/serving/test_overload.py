@@ -1,5 +1,6 @@
 """More work than can be done in time is refused, and what was let in is answered in time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Event
 from time import perf_counter
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from homeostat.errors import OverloadedError
 from homeostat.features.query import Query
-from homeostat.serving.work import Pace, Sending, Waiting
+from homeostat.serving.work import Pace, Sending, Waiting, Work
 from tests.homeostat.serving.conftest import T0, MakeFront, event
 from tests.homeostat.serving.test_front import SOON_S, until
 
@@ -69,6 +70,56 @@ def test_rows_in_hand_count_until_they_are_done() -> None:
     waiting.take(100, 0.0)  # what was in hand is done
     waiting.put(rows(10))
     waiting.put(rows(70))
+
+
+def crowd(waiting: Waiting, callers: int) -> None:
+    """Let some callers ask at once, and be answered."""
+    for _ in range(callers):
+        waiting.put(rows(1))
+    done(waiting.take(100, 0.0), callers)
+
+
+def done(taken: list[Work], pieces: int) -> None:
+    assert len(taken) == pieces
+    for work in taken:
+        work.future.set_result(None)  # type: ignore[arg-type] # all were sent
+
+
+def test_callers_who_asked_at_once_are_taken_at_once_again() -> None:
+    waiting = Waiting(10_000, 60.0, gather_s=SOON_S)
+    crowd(waiting, 3)
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(waiting.take, 100, SOON_S)
+        for _ in range(3):
+            assert not taken.done()
+            waiting.put(rows(1))
+        assert len(taken.result(SOON_S)) == 3
+
+
+def test_who_asks_alone_waits_for_nobody() -> None:
+    waiting = Waiting(10_000, 60.0, gather_s=10 * SOON_S)
+    began = perf_counter()
+    waiting.put(rows(64))
+    for _ in range(3):
+        done(waiting.take(100, SOON_S), 1)
+        waiting.put(rows(64))  # before anybody waits for it
+    assert perf_counter() - began < SOON_S
+
+
+def test_a_crowd_that_does_not_come_back_is_not_waited_for_long() -> None:
+    waiting = Waiting(10_000, 60.0)
+    crowd(waiting, 8)
+    waiting.put(rows(1))
+    assert len(waiting.take(100, SOON_S)) == 1
+
+
+def test_a_batch_that_is_full_waits_for_nobody() -> None:
+    waiting = Waiting(10_000, 60.0, gather_s=10 * SOON_S)
+    crowd(waiting, 8)
+    waiting.put(rows(100))
+    began = perf_counter()
+    assert len(waiting.take(100, SOON_S)) == 1
+    assert perf_counter() - began < SOON_S
 
 
 def test_of_a_burst_some_are_refused_and_the_others_are_answered_within_about_the_bound(make_front: MakeFront) -> None:
