@@ -24,6 +24,7 @@ from homeostat.processes.clock_desk import ClockDesk
 from homeostat.processes.crash import crash_hook
 from homeostat.processes.instance import CLOCK, Heartbeat, Instance
 from homeostat.processes.life import Life, life
+from homeostat.processes.one_write import OneWriteProtocol
 from homeostat.processes.stores import Product, open_products
 from homeostat.serving import Front, build_front
 from homeostat.serving import Limits as FrontLimits
@@ -107,6 +108,7 @@ def main(home: Path) -> int:
             Measured(app, {name: product.contract for name, product in products.items()}, telemetry),
             host=instance.host,
             port=instance.port,
+            http=OneWriteProtocol,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=_DRAIN_S,

@@ -34,6 +34,7 @@ from homeostat.processes.crash import crash_hook
 from homeostat.processes.instance import Heartbeat
 from homeostat.processes.keeper import BackOff, keep
 from homeostat.processes.life import Life, life
+from homeostat.processes.one_write import OneWriteProtocol
 from homeostat.processes.patience import Patience
 from homeostat.processes.rounds import Rounds
 from homeostat.processes.stores import Product, alone_at_stores
@@ -166,6 +167,7 @@ def web_config(app: object, settings: Settings) -> uvicorn.Config:
         app,  # type: ignore[arg-type] # an ASGI application
         host=settings.host,
         port=settings.port,
+        http=OneWriteProtocol,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=10,
