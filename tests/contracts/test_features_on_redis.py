@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from redis import Redis as Client
 
 from deploy.servers import Redis
 from homeostat.bootstrap.stack import feast_address
@@ -41,6 +42,28 @@ def test_feast_itself_reads_what_is_written(contract: Contract, tmp_path: Path, 
         [f"{view.name}:{name}" for name in names], [{"entity_id": "a"}, {"entity_id": "nobody"}]
     )
     assert [found.to_dict()[name] for name in names] == [[1.5, None], ["ups", None], [None, None]]
+
+
+def test_more_rows_than_go_at_a_stroke_are_all_there(contract: Contract, tmp_path: Path, redis_server: Redis) -> None:
+    online = opened(contract.model_copy(update={"product": "many_rows"}), tmp_path, redis_server.url)
+    ids = [str(i) for i in range(1_101)]
+    online.write([FeatureRow(f"e{i}", i, NOON, (float(i), "ups", None)) for i in ids])
+    assert online.read(ids) == [OnlineRow(NOON, (float(i), "ups", None)) for i in ids]
+
+
+def test_a_full_server_asks_for_patience_and_takes_none_of_the_rows(
+    own_server: Callable[[str], Redis], contract: Contract, tmp_path: Path
+) -> None:
+    server = own_server("redis")
+    online, two = opened(contract, tmp_path, server.url), [ROW, FeatureRow("e2", "b", NOON, ROW.values)]
+    with Client.from_url(server.url) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(TransientError, match="Redis doesn't answer"):
+            online.write(two)
+        assert online.read(["a", "b"]) == [None, None]
+        client.config_set("maxmemory", 0)
+    online.write(two)
+    assert online.read(["a", "b"]) == [OnlineRow(NOON, ROW.values)] * 2
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

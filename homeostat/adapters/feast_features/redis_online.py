@@ -1,4 +1,4 @@
-"""Feast's Redis online store, quick to say that Redis is away and with one round trip a write.
+"""Feast's Redis online store, quick to say that Redis is away and with one round trip for many rows.
 
 What Redis acknowledged survives its kill -9 with ``appendonly yes``, and a power cut with ``appendfsync always``
 too; with Redis' default ``appendfsync everysec`` a power cut may lose the last second, which then comes back with
@@ -24,6 +24,8 @@ from redis.retry import Retry
 from homeostat.adapters.feast_features.encoding import EPOCH, MICROSECOND, EncodedRow, QuickStore
 from homeostat.errors import HomeostatError, TransientError
 
+_AT_A_STROKE = 500  # rows: 1 or 2 ms in which Redis answers nobody else
+
 TYPE = "homeostat.adapters.feast_features.redis_online.QuickRedisOnlineStore"
 
 
@@ -41,14 +43,21 @@ class QuickRedisOnlineStore(QuickStore, RedisOnlineStore):
     def write_encoded(
         self, config: RepoConfig, table: FeatureView, names: Sequence[str], rows: Sequence[EncodedRow]
     ) -> None:
-        """Write rows in one round trip; Feast's own way from its objects takes several times as long."""
+        """Write rows without Feast's object a cell, many of them at a stroke.
+
+        Redis reads 16 KiB at a time and syncs its file after each with ``appendfsync always``, unless they are one
+        transaction. A cluster has none over the keys of several nodes.
+        """
         project, fields = config.project.encode(), _fields(table.name, tuple(names))
         stamp_field = f"_ts:{table.name}".encode()
-        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
-            for key, event_time, cells in rows:
-                pairs = chain.from_iterable(zip(fields, cells, strict=True))
-                pipe.execute_command("HSET", key + project, stamp_field, _stamp(event_time), *pairs)
-            pipe.execute()
+        client = self._get_client(config.online_store)
+        for start in range(0, len(rows), _AT_A_STROKE):
+            part = rows[start : start + _AT_A_STROKE]
+            with client.pipeline(transaction=len(part) > 1 and not isinstance(client, RedisCluster)) as pipe:
+                for key, event_time, cells in part:
+                    pairs = chain.from_iterable(zip(fields, cells, strict=True))
+                    pipe.execute_command("HSET", key + project, stamp_field, _stamp(event_time), *pairs)
+                pipe.execute()
 
     def read_encoded(
         self, config: RepoConfig, table: FeatureView, names: Sequence[str], keys: Sequence[bytes]
