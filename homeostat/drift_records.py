@@ -111,3 +111,4 @@ class DriftReport:
     estimate: LossEstimate | None = None
     incidents: tuple[DataIncident, ...] = ()  # of the window and of the rows whose labels may still come
     domain: DomainScore | None = None
+    reference: str | None = None  # what the window was held against, where the contract asks for a season

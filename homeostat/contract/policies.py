@@ -76,6 +76,9 @@ class DriftPolicy(Part):
     harmless_share: float = Field(default=0.0, ge=0, lt=1)  # of the model's attribution: less drifts in silence
     # one more test under the same rate: trees that tell the window's rows from the reference's, 40 ms a look
     domain_classifier: bool = False  # champions trained before it was asked for have no reference for it
+    # hold a window against the training rows of the same hours (UTC) of the day or week, where these are enough:
+    # at least four seasons of training and as many rows of those hours as min_rows; otherwise against all of them
+    season: Literal["day", "week"] | None = None
 
 
 class HealingPolicy(Part):

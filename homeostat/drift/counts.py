@@ -7,6 +7,7 @@ import numpy as np
 from homeostat.drift.bins import Cells, Coder
 from homeostat.drift.embedding import WIDTH, Embedder
 from homeostat.drift.profile import Profile
+from homeostat.drift.seasons import HOURS, hours_of
 from homeostat.records import Scalar
 
 _CHUNK = 16_384  # rows coded at once: keeps the embedding of a large window in the processor's cache
@@ -34,11 +35,14 @@ class WindowCounts:
         self.rows = 0
         self.bins = np.zeros(int(counter.starts[-1]))
         self.embedding = np.zeros(WIDTH)
+        season = counter.profile.season
+        self.hours = np.zeros(HOURS[season.season] if season else 0)  # rows of each hour of the season
         self.texts = {j: np.zeros(len(text.counts)) for j, text in counter.profile.texts.items()}
 
-    def add(self, values: Sequence[tuple[Scalar, ...]], scores: Sequence[float]) -> None:
-        """Count rows given as tuples in feature order, each with its score."""
+    def add(self, values: Sequence[tuple[Scalar, ...]], scores: Sequence[float], times_s: Sequence[float] = ()) -> None:
+        """Count rows given as tuples in feature order, each with its score and event time."""
         if values:
+            self.add_times(times_s)
             self.add_columns([*zip(*values, strict=True)], scores)
 
     def add_columns(self, columns: Sequence[Cells], scores: Sequence[float] | np.ndarray) -> None:
@@ -55,11 +59,17 @@ class WindowCounts:
             self.bins += np.bincount(flat, minlength=self.bins.size)
             self.rows += len(codes)
 
+    def add_times(self, times_s: Sequence[float] | np.ndarray) -> None:
+        """Count the hours of the season that rows are of, given their event times."""
+        if (season := self.counter.profile.season) is not None:
+            self.hours += np.bincount(hours_of(np.asarray(times_s), season.season), minlength=self.hours.size)
+
     def merge(self, other: "WindowCounts") -> None:
         """Add the rows of another stretch, counted on the same profile."""
         self.rows += other.rows
         self.bins += other.bins
         self.embedding += other.embedding
+        self.hours += other.hours
         for j, sums in other.texts.items():
             self.texts[j] += sums
 

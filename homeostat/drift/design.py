@@ -71,6 +71,8 @@ class Distances:
     rows: np.ndarray  # effective
     mass: np.ndarray  # weight of the window
     points: np.ndarray  # (n_windows, n_dimensions): where the windows lie, scaled so that rows vary alike
+    # 1 / windows that the rest of each amounts to, where that is not all the others: those of its season alone
+    breadth: np.ndarray | None = None
 
 
 def estimate(seen: Distances, parts: int = 1) -> Design:
@@ -91,14 +93,16 @@ def estimate(seen: Distances, parts: int = 1) -> Design:
     """
     share = seen.mass / seen.mass.sum()
     spread = np.sum(share**2)
-    others = (spread - share**2) / (1 - share) ** 2  # 1 / windows in the rest
+    # 1 / windows in the rest
+    others = (spread - share**2) / (1 - share) ** 2 if seen.breadth is None else seen.breadth
+    reference = 1 / spread if seen.breadth is None else 1 + 1 / float(np.sum(share * seen.breadth))
     excess = np.sum(share * (seen.squared - seen.degrees * seen.chance))
     unit = np.sum(share * seen.degrees * (1 + others))
-    rest = 1 / spread - 1
+    rest = 1 / spread - (1 / spread) / reference  # a mean for all, or for each season, is estimated
     return Design(
         between=float(max(excess, 0.0) / unit) / parts if unit > 0 else 0.0,
         rows=float(np.sum(share * seen.rows)) * parts,
-        windows=float(1 / spread) / parts,
+        windows=float(reference) / parts,
         shape=_shape(seen.points, share),
         rest=float(rest),
     )

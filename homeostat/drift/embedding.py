@@ -27,6 +27,7 @@ class EmbeddingReference:
     rows: float  # effective
     mean: tuple[float, ...]
     whitener: tuple[tuple[float, ...], ...]  # (n_directions, WIDTH)
+    mean_rows: float | None = None  # effective, behind the mean, where it is not of the rows behind the directions
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def embedding_test(
     if rows == 0 or not reference.whitener:
         return None
     shift = np.asarray(reference.whitener) @ (total / rows - np.asarray(reference.mean))
-    scale = design.scale(reference.rows, rows)
+    scale = design.scale(reference.rows if reference.mean_rows is None else reference.mean_rows, rows)
     return EmbeddingTest(float(shift @ shift), scale, len(reference.whitener), reference.rows, design)
 
 

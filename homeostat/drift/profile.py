@@ -13,6 +13,7 @@ from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.domain import DomainReference
 from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_reference
 from homeostat.drift.norms import PIECE_ROWS, SCALES, CellCoder, Norm, norms
+from homeostat.drift.seasons import SeasonReference
 from homeostat.drift.texts import TextReference, text_designs, text_reference
 from homeostat.drift.training_windows import column_designs, cut, embedding_design
 from homeostat.errors import ModelError, NotEnoughDataError
@@ -46,6 +47,7 @@ class Profile:
     attribution: tuple[Attribution, ...] = ()  # what each feature is to the champion
     texts: dict[int, TextReference] = field(default_factory=dict)  # by place, of the columns of many texts
     domain: DomainReference | None = None  # where the contract asks for the classifier
+    season: SeasonReference | None = None  # where it asks for one and the training span has enough of them
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -1,25 +1,22 @@
 """One look at a window: every test, the level that holds for all of them, and a conclusion in plain words."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from math import isclose
 
 import numpy as np
 
 from homeostat.contract.policies import DriftPolicy
-from homeostat.drift.bins import coarse
+from homeostat.drift.columns import column_test
 from homeostat.drift.counts import WindowCounts
 from homeostat.drift.damage import moved_share, priced, without_harmless
-from homeostat.drift.design import INDEPENDENT
 from homeostat.drift.discovery import level_in_force
-from homeostat.drift.distances import distances
 from homeostat.drift.domain import DomainTest
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
-from homeostat.drift.ks import KsTest, ks_test
 from homeostat.drift.performance import LossBlock, LossTest, announced_loss, loss_test
 from homeostat.drift.profile import Profile
-from homeostat.drift.psi import PsiTest, psi_test
+from homeostat.drift.reference import Reference, reference_of
 from homeostat.records import (
     DataIncident,
     DomainScore,
@@ -52,34 +49,7 @@ class Judgement:
     reasons: tuple[str, ...] = ()
     estimate: LossEstimate | None = None
     domain: DomainScore | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _ColumnTest:
-    """Both tests of one column, and what else there is to say of it."""
-
-    name: str
-    psi: PsiTest
-    ks: KsTest | None
-    tests: int = field(default=1)
-    distances: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def p_value(self) -> float:
-        """The smaller p-value, times the number of tests (Bonferroni)."""
-        smallest = self.psi.p_value if self.ks is None else min(self.psi.p_value, self.ks.p_value)
-        return min(1.0, smallest * self.tests)
-
-    def score(self, level: float, policy: DriftPolicy) -> DriftScore:
-        """Return the column's score at the level in force: drifted when certain and large enough."""
-        psi_limit = self.psi.limit(level / self.tests)
-        drifted = self.psi.index > psi_limit and self.psi.effect >= policy.min_psi
-        distance = ks_limit = None
-        if self.ks is not None:
-            distance, ks_limit = self.ks.distance, self.ks.limit(level / self.tests)
-            drifted = drifted or (distance > ks_limit and distance >= policy.min_ks)
-        index, p_value = self.psi.index, self.p_value
-        return DriftScore(self.name, index, psi_limit, distance, ks_limit, p_value, drifted, self.distances)
+    reference: str | None = None
 
 
 def judge_window(
@@ -112,15 +82,16 @@ def judge_window(
     if counts.rows < policy.min_rows:
         return unknown(f"{counts.rows:,} rows in the window, {policy.min_rows:,} needed", counts.rows)
     profile = counts.counter.profile
-    columns = [_column_test(profile, counts, j) for j in range(len(profile.columns))]
-    whole = embedding_test(profile.embedding, counts.embedding, counts.rows, profile.embedding_design)
+    reference = reference_of(counts, policy)
+    columns = [column_test(counts, reference, j) for j in range(len(profile.columns))]
+    whole = embedding_test(reference.embedding, counts.embedding, counts.rows, reference.embedding_design)
     loss = loss_test(blocks)
     loss = loss if loss is not None and loss.rows >= policy.min_rows else None
     unlabelled = [test.p_value for test in (*columns, whole, domain) if test is not None]
     labelled = _label_p_value(loss, policy) if loss else None
     level, label_level = _levels(unlabelled, labelled, policy.false_discovery_rate)
     *features, prediction = [column.score(level, policy) for column in columns]
-    features = _priced(features, profile, counts)
+    features = _priced(features, reference, counts)
     embedding = _embedding_score(whole, level, policy) if whole else None
     performance = _performance(loss, profile.expected_loss, label_level, policy) if loss else None
     told_apart = _domain_score(domain, level, policy) if domain else None
@@ -137,15 +108,17 @@ def judge_window(
         reasons=reasons or (f"nothing beyond chance and the floors in {counts.rows:,} rows",),
         estimate=_estimate(profile, counts, metric),
         domain=told_apart,
+        reference=reference.told,
     )
 
 
-def _priced(features: Sequence[DriftScore], profile: Profile, counts: WindowCounts) -> list[DriftScore]:
+def _priced(features: Sequence[DriftScore], reference: Reference, counts: WindowCounts) -> list[DriftScore]:
     """Return the features' scores with what their moves may cost, where the profile knows what they are worth."""
-    if not profile.attribution:
+    worth = counts.counter.profile.attribution
+    if not worth:
         return [*features]
-    moved = [moved_share(np.asarray(profile.counts[j]), counts.column(j)) for j in range(len(features))]
-    return [priced(*each) for each in zip(features, profile.attribution, moved, strict=True)]
+    moved = [moved_share(reference.columns[j], counts.column(j)) for j in range(len(features))]
+    return [priced(*each) for each in zip(features, worth, moved, strict=True)]
 
 
 def unknown(reason: str, rows: int = 0) -> Judgement:
@@ -172,22 +145,6 @@ def report_of(
         incidents=incidents,
         **{part.name: getattr(judgement, part.name) for part in fields(judgement)},
     )
-
-
-def _column_test(profile: Profile, counts: WindowCounts, j: int) -> _ColumnTest:
-    column, reference, live = profile.columns[j], np.asarray(profile.counts[j]), counts.column(j)
-    index = profile.index_designs[j] if profile.index_designs else INDEPENDENT
-    psi = psi_test(coarse(column, reference), coarse(column, live), index)
-    told = distances(column, reference, live)
-    gap = profile.gap_designs[j] if profile.gap_designs else INDEPENDENT
-    if text := profile.texts.get(j):
-        before, now = np.asarray(text.counts), counts.texts[j]
-        psi = psi_test(text.refined(reference, before), text.refined(live, now), index)
-        lengths = ks_test(text.lengths_of(before), text.lengths_of(now), gap)
-        return _ColumnTest(column.name, psi, lengths, tests=2, distances=told)
-    if column.categorical:
-        return _ColumnTest(column.name, psi, None, distances=told)
-    return _ColumnTest(column.name, psi, ks_test(reference[:-1], live[:-1], gap), tests=2, distances=told)
 
 
 def _estimate(profile: Profile, counts: WindowCounts, metric: str) -> LossEstimate | None:

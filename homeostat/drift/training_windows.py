@@ -47,6 +47,20 @@ class TrainingWindows:
         return np.bincount(flat, weights=self.weights[kept], minlength=self.mass.size * size).reshape(-1, size)
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Training windows, each held against others: arrays of shape (n_windows,)."""
+
+    mass: np.ndarray
+    rows: np.ndarray  # effective
+    parts: int  # how many of these make a live window
+    breadth: np.ndarray | None = None  # as that of ``Distances``
+
+    def points(self, own: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return where the windows lie; from where their season puts them, if they are held against that."""
+        return own if self.breadth is None else own - others
+
+
 def cut(times: pl.Series, weights: np.ndarray, span: timedelta) -> TrainingWindows | None:
     """Return windows of ``span`` that end with the last row, None where there are too few to compare.
 
@@ -77,10 +91,22 @@ def column_designs(windows: TrainingWindows, column: Bins, codes: np.ndarray) ->
     rows, rest = _effective(windows)
     live = mass * (rows / windows.mass)[:, None]
     others = (mass.sum(axis=0) - mass) * (rest / (windows.mass.sum() - windows.mass))[:, None]
-    index = _index_design(windows, coarse(column, live), coarse(column, others))
+    return compared_designs(Compared(windows.mass, rows, windows.parts), column, live, others)
+
+
+def compared_designs(compared: Compared, column: Bins, live: np.ndarray, others: np.ndarray) -> tuple[Design, Design]:
+    """Return the designs of one column's index and gap, from each window's counts and those it is held against.
+
+    Args:
+        compared: The windows.
+        column: Its bins.
+        live: Effective rows in each bin of each window, shape (n_windows, size).
+        others: Of what each window is held against, same shape.
+    """
+    index = _index_design(compared, coarse(column, live), coarse(column, others))
     if column.categorical:
         return index, INDEPENDENT
-    return index, _gap_design(windows, live[:, :-1], others[:, :-1])
+    return index, _gap_design(compared, live[:, :-1], others[:, :-1])
 
 
 def embedding_design(
@@ -97,18 +123,23 @@ def embedding_design(
     if not reference.whitener:
         return INDEPENDENT
     mass, (rows, rest) = windows.mass, _effective(windows)
-    sums = np.zeros((mass.size, WIDTH))
-    for start in range(0, len(codes), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        place, mapped = windows.place[part], embedder.features(codes[part], reference.bandwidth)
-        kept = place >= 0
-        np.add.at(sums, place[kept], mapped[kept] * windows.weights[part][kept, None])
-    totals = sums @ np.asarray(reference.whitener).T
+    totals = fourier_sums(windows, embedder, codes, reference.bandwidth) @ np.asarray(reference.whitener).T
     points = totals / mass[:, None]
     gaps = points - (totals.sum(axis=0) - totals) / (mass.sum() - mass)[:, None]
     degrees = np.full(mass.size, float(len(reference.whitener)))
     seen = Distances(np.sum(gaps**2, axis=1), degrees, 1 / rows + 1 / rest, rows, mass, points)
     return estimate(seen, windows.parts)
+
+
+def fourier_sums(windows: TrainingWindows, embedder: Embedder, codes: np.ndarray, bandwidth: float) -> np.ndarray:
+    """Return the sum of the weighted Fourier features of each window's rows, shape (n_windows, WIDTH)."""
+    sums = np.zeros((windows.mass.size, WIDTH))
+    for start in range(0, len(codes), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        place, mapped = windows.place[part], embedder.features(codes[part], bandwidth)
+        kept = place >= 0
+        np.add.at(sums, place[kept], mapped[kept] * windows.weights[part][kept, None])
+    return sums
 
 
 def _places(times: pl.Series, weights: np.ndarray, span: timedelta) -> np.ndarray:
@@ -130,34 +161,38 @@ def _effective(windows: TrainingWindows) -> tuple[np.ndarray, np.ndarray]:
     return mass**2 / squares, (mass.sum() - mass) ** 2 / (squares.sum() - squares)
 
 
-def _index_design(windows: TrainingWindows, live: np.ndarray, others: np.ndarray) -> Design:
+def _index_design(windows: Compared, live: np.ndarray, others: np.ndarray) -> Design:
     tests = [psi_test(reference, window) for reference, window in zip(others, live, strict=True)]
     rows = live.sum(axis=1)
     shares = live / rows[:, None]
     usual = windows.mass @ shares / windows.mass.sum()
+    points = windows.points(shares, others / others.sum(axis=1, keepdims=True))
     seen = Distances(
         squared=np.asarray([test.index for test in tests]),
         degrees=np.asarray([float(test.degrees) for test in tests]),
         chance=np.asarray([test.scale for test in tests]),
         rows=rows,
         mass=windows.mass,
-        points=shares[:, usual > 0] / np.sqrt(usual[usual > 0]),
+        points=points[:, usual > 0] / np.sqrt(usual[usual > 0]),
+        breadth=windows.breadth,
     )
     return estimate(seen, windows.parts)
 
 
-def _gap_design(windows: TrainingWindows, live: np.ndarray, others: np.ndarray) -> Design:
+def _gap_design(windows: Compared, live: np.ndarray, others: np.ndarray) -> Design:
     rows, rest = live.sum(axis=1), others.sum(axis=1)
     known = (rows > 0) & (rest > 0)
     if np.count_nonzero(known) < _MIN_WINDOWS:
         return INDEPENDENT
     tests = [ks_test(reference, window) for reference, window in zip(others[known], live[known], strict=True)]
+    steps = np.cumsum(live[known], axis=1) / rows[known, None]
     seen = Distances(
         squared=np.asarray([test.distance**2 / MEAN_SQUARE for test in tests]),
         degrees=np.ones(len(tests)),
         chance=1 / rows[known] + 1 / rest[known],
         rows=rows[known],
-        mass=windows.mass[known] * rows[known] / _effective(windows)[0][known],
-        points=np.cumsum(live[known], axis=1) / rows[known, None],
+        mass=windows.mass[known] * rows[known] / windows.rows[known],
+        points=windows.points(steps, np.cumsum(others[known], axis=1) / rest[known, None]),
+        breadth=None if windows.breadth is None else windows.breadth[known],
     )
     return estimate(seen, windows.parts)

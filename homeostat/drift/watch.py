@@ -64,7 +64,7 @@ class Watch:
         """Count live rows, each event once."""
         for live, new in self.inputs.admit((row.event_id, row.event_time) for row in rows):
             values, times = [rows[i].values for i in new], [rows[i].event_time.timestamp() for i in new]
-            live.counts.add(values, [rows[i].scores[self.version] for i in new])
+            live.counts.add(values, [rows[i].scores[self.version] for i in new], times)
             live.sample.add([rows[i].event_id for i in new], values, times)
 
     def mature(self, rows: Sequence[Outcome]) -> None:

@@ -26,6 +26,7 @@ def told_report(report: DriftReport) -> dict[str, Any]:
         "window_start": report.window_start.isoformat(),
         "window_end": report.window_end.isoformat(),
         "rows": report.rows,
+        "reference": report.reference,
         "reasons": list(report.reasons),
         "features": [told_score(score) for score in worst_first(report)],
         "prediction": told_score(report.prediction) if report.prediction else None,
@@ -67,6 +68,8 @@ def limits_line(told: dict[str, Any]) -> str:
 def label_lines(told: dict[str, Any]) -> list[str]:
     """Return in words what is broken, what the scores announce of a window, and what labels say of it."""
     lines = [f"data incident: {incident}" for incident in told["incidents"]]
+    if told["reference"]:
+        lines.append(f"held against {told['reference']}")
     if domain := told["domain"]:
         lines.append(
             f"classifier: AUC {domain['auc']:.3f} of telling the window's rows from the reference's, calm windows "

@@ -13,6 +13,7 @@ from homeostat.contract.model import Contract
 from homeostat.drift.domain import domain_reference
 from homeostat.drift.profile import FILE as PROFILE_FILE
 from homeostat.drift.profile import build_profile
+from homeostat.drift.seasonal import with_season
 from homeostat.errors import InvalidRecordError, ModelError, TransientError
 from homeostat.metric_names import TRAINING_CPU, TRAININGS
 from homeostat.ports import ModelPackage, ModelRegistry, OfflineFeatures, Telemetry
@@ -148,11 +149,12 @@ class TrainStep:
             trained_until=result.trained_until,
             seed=result.model_seed,
         )
+        scores = result.made.model.score(frame)
         profile = build_profile(
             frame,
             contract.feature_names,
             contract.categorical,
-            result.made.model.score(frame),
+            scores,
             result.made.weights,
             expected_loss=result.winner.loss,
             seed=request.seed,
@@ -161,6 +163,8 @@ class TrainStep:
         if contract.drift.domain_classifier:
             features, weights, window = profile.columns[:-1], result.made.weights, contract.drift.window
             profile = replace(profile, domain=domain_reference(features, frame, weights, window, request.seed))
+        if contract.drift.season is not None:
+            profile = with_season(profile, frame, scores, result.made.weights, contract.drift)
         worth = attribution(result.made.model, contract.feature_names, frame, metric, request.seed)
         profile = replace(profile, expected_loss_se=result.expected_loss_se, attribution=worth)
         tags = {"homeostat.report_id": request.report_id or "", "homeostat.reason": request.reason[:_TAG_CHARACTERS]}

@@ -151,6 +151,17 @@ def test_the_profile_has_rows_for_a_domain_classifier_where_the_contract_asks(
     assert (profile.domain is not None) is asked
 
 
+@pytest.mark.parametrize("season", [None, "day"])
+def test_the_profile_has_the_hours_of_the_season_that_the_contract_asks_for(
+    contract: Contract, tmp_path: Path, season: str | None
+) -> None:
+    drift = contract.drift.model_copy(update={"season": season, "window": timedelta(days=1)})
+    registry = MemoryRegistry()
+    run = run_of(step_of(contract.model_copy(update={"drift": drift}), tmp_path, registry=registry))
+    profile = Profile.from_bytes(registry.load(str(run.version)).files["profile.json"])
+    assert (profile.season.season if profile.season else None) == season
+
+
 def test_too_few_rows_fail_with_the_reason(contract: Contract, tmp_path: Path) -> None:
     run = run_of(step_of(contract, tmp_path, FakeOffline(rows=100)))
     assert run.status is TrainingStatus.FAILED
