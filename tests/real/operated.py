@@ -80,7 +80,8 @@ class Trainer:
         version = self._registry.register(package, request_id)
         reason = "lightgbm uniform: loss 0.59% below do nothing (-0.00179 at most)"
         run_id = derived_id(request_id, "run")
-        return TrainingRun(run_id, request_id, TrainingStatus.CANDIDATE, version, reason, 12.0, now, RECEIPT)
+        receipt = RECEIPT | {"data_span": [RECEIPT["data_span"][0], str(now)]}  # rows have come since the last one
+        return TrainingRun(run_id, request_id, TrainingStatus.CANDIDATE, version, reason, 12.0, now, receipt)
 
 
 class House:
