@@ -22,7 +22,7 @@ from tests.real.running import HOMEOSTAT, Up, started, until
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "tests" / "loop" / "turbines.yaml"
 START = datetime(2030, 1, 7, tzinfo=UTC)
-DAYS, CHANGE_DAY, ROWS_A_DAY = 15, 9, 400
+DAYS, CHANGE_DAY, ROWS_A_DAY = 15.5, 9.5, 400  # the first look after the change sees too little, the second enough
 PATIENCE_S = 600.0  # for a replay of half a minute, on a machine that is busy with other tests
 HAPPENED_NOT = {"Rollback"}  # marks of what this case does not hold
 MACROS = {"$__rate_interval": "30s", "$product": "turbines", "${datasource}": "prometheus"}
@@ -47,7 +47,7 @@ class Asked(Prometheus):
 def recorded(folder: Path) -> Path:
     """A file whose truth turns round after some days: what was safe before fails after."""
     rng = np.random.default_rng(3)
-    rows = DAYS * ROWS_A_DAY
+    rows = int(DAYS * ROWS_A_DAY)
     day = np.sort(rng.uniform(0, DAYS, rows))
     changed = day >= CHANGE_DAY
     load, wind = rng.normal(0, 1, rows) + 0.8 * changed, rng.normal(0, 1, rows)
