@@ -17,7 +17,7 @@ servers: $(READY) ## Kafka, Redis, PostgreSQL, MLflow, Alertmanager and Promethe
 	$(BIN)/python -m deploy.servers $(ARGS)
 
 test: $(READY) ## every test; servers found are used, missing ones are skipped by name
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not bench and not drill" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not drill" $(ARGS)
 
 check: $(READY) ## style, types, layering
 	$(BIN)/ruff check .

@@ -18,9 +18,6 @@ from tests.servers.keeper import Keeper, Line, make_server, open_line
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # how long an example takes says more of the machine than of the code
 
-LONG_FIRST = ("real", "servers", "loop", "contracts", "statistics")
-"""Folders of tests whose files take minutes, then tens of seconds: short ones fill what is left on every worker."""
-
 _SHARED = pytest.StashKey[Keeper | Line]()
 
 
@@ -38,17 +35,6 @@ def pytest_configure_node(node: Any) -> None:
 
 
 _LINE = pytest.StashKey[Line]()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes long, or the last worker would be at it alone."""
-
-    def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(config.rootpath / "tests").parts[0]
-        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
-
-    items.sort(key=place)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
