@@ -1,6 +1,6 @@
 """How a verdict moves a case: pure, so that the same verdict delivered twice moves it once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,14 +41,20 @@ def still_true(verdict: CanaryVerdict, aliases: Aliases) -> CanaryVerdict:
     return replace(verdict, verdict_id=verdict_id, action=Action.REJECT, reason=reason)
 
 
-def afresh(verdict: CanaryVerdict, entries: Iterable[LedgerEntry]) -> CanaryVerdict:
-    """Return the verdict, turned into a rejection where the same recipe, learnt from the same rows, was rolled back."""
+def afresh(verdict: CanaryVerdict, entries: Callable[[], Iterable[LedgerEntry]]) -> CanaryVerdict:
+    """Return the verdict, turned into a rejection where the same recipe, learnt from the same rows, was rolled back.
+
+    Args:
+        verdict: On a candidate; only a start reads the ledger.
+        entries: Reads the ledger.
+    """
     made_of = _made_of(verdict.evidence)
     if verdict.action is not Action.START or made_of is None:
         return verdict
     tried: set[str] = set()
-    for entry in entries:
-        if entry.kind == Action.START and _made_of(entry.payload["evidence"]) == made_of:
+    for entry in entries():
+        is_other = entry.payload.get("version") != verdict.version  # a start told again is about no second trial
+        if entry.kind == Action.START and is_other and _made_of(entry.payload["evidence"]) == made_of:
             tried.add(entry.payload["version"])
         if entry.kind == Action.ROLLBACK and entry.payload["version"] in tried:
             reason = f"the same as version {entry.payload['version']}, which was rolled back: no row is new since"

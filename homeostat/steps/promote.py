@@ -118,7 +118,7 @@ class PromoteStep:
     def _judged(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
         if case.request_id != verdict.request_id:
             return None
-        verdict = afresh(still_true(verdict, aliases), self._ledger.entries())
+        verdict = afresh(still_true(verdict, aliases), self._ledger.entries)
         if is_done(verdict, case, aliases):
             return promotion_of(verdict, aliases.champion)
         if not is_due(verdict, case):

@@ -166,3 +166,14 @@ def test_after_a_rollback_the_same_candidate_is_not_tried_again_before_a_row_is_
     rig.run(31 * 24)  # the budget has three trainings in 30 days
     rig.canary()
     assert rig.registry.aliases().challenger == "4"
+
+
+def test_a_start_that_is_told_again_after_the_rollback_of_its_version_is_no_second_trial(rig: Rig) -> None:
+    rig.first_champion()
+    rig.plan["receipt"] = {"recipe": {"learner": "lightgbm"}, "data_span": ["2013-03-01", "2013-04-01"]}
+    rig.canary()
+    rig.decide("approve", "2")
+    rig.decide("rollback", "2")
+    rig.put(*rig.published("canary_verdicts").values())
+    rig.run()
+    assert "reject" not in {promotion.action for promotion in rig.published("promotions").values()}
