@@ -12,7 +12,7 @@ import msgspec
 from homeostat.errors import HomeostatError, ModelError, TransientError
 from homeostat.ports import Aliases, ModelPackage
 
-_EVERY_S: Final = 0.5
+_EVERY_S: Final = 0.25  # a bad model may answer for so long after its rollback
 _ALIASES: Final = "aliases.json"
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Registry(Protocol):
 
 
 class FollowedRegistry:
-    """Aliases and the packages behind them, kept below a folder by a thread that asks the registry twice a second.
+    """Aliases and the packages behind them, kept below a folder by a thread that asks the registry four times a second.
 
     A new alias is shown once its package is on this disk. While the registry is away, and after a restart
     meanwhile, the last known models go on serving.

@@ -72,15 +72,23 @@ def is_overtaken(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
     return case.champion is not None and aliases.champion not in expected
 
 
-def is_revoked(verdict: CanaryVerdict, case: Case, aliases: Aliases, decisions: Iterable[OperatorDecision]) -> bool:
+def is_revoked(
+    verdict: CanaryVerdict, case: Case, aliases: Aliases, decisions: Callable[[], Iterable[OperatorDecision]]
+) -> bool:
     """Return whether an open decision of a person's, that can be carried out, wants otherwise than the loop's verdict.
 
     More traffic gives way to ``reject`` and ``rollback``, less of it to ``approve``, and all that is not a broken
     guardrail to ``hold``. A training's own verdict is about no canary yet, and gives way to nobody.
+
+    Args:
+        verdict: The loop's, or a person's, which gives way to nobody.
+        case: What the last decision left behind.
+        aliases: What is.
+        decisions: Asks for the open ones, where that matters.
     """
     if verdict.actor != HOMEOSTAT or not case.on_trial or verdict.action is Action.START:
         return False
-    possible = {wish_of(one) for one in decisions if refusal(one, case, aliases) is None}
+    possible = {wish_of(one) for one in decisions() if refusal(one, case, aliases) is None}
     if Wish.HOLD in possible and verdict.action is not Action.ROLLBACK and GUARDRAIL not in verdict.evidence:
         return True
     is_more = verdict.action in _MORE_TRAFFIC

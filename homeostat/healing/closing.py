@@ -69,6 +69,19 @@ def _made_of(evidence: Mapping[str, Any]) -> tuple[Any, Any] | None:
     return (receipt["recipe"], receipt["data_span"]) if {"recipe", "data_span"} <= receipt.keys() else None
 
 
+def as_left(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> Aliases:
+    """Return the aliases as the process left them that died while it carried a verdict out.
+
+    ``champion`` is where neither it was nor the verdict put it, or a promotion has taken ``challenger`` away, which
+    comes behind: then the process had moved it, and a person has moved it since.
+    """
+    put = {Action.PROMOTE: verdict.version, Action.ROLLBACK: case.previous}.get(verdict.action)
+    is_past = verdict.action is Action.PROMOTE and case.on_trial and aliases.challenger is None
+    if put is not None and (is_past or aliases.champion not in {case.champion, put}):
+        return replace(aliases, champion=put)
+    return aliases
+
+
 def is_due(verdict: CanaryVerdict, case: Case) -> bool:
     """Return whether the open case is waiting for this verdict."""
     if case.state is CaseState.TRAINING:

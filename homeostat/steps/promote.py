@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from homeostat.contract.model import Contract
 from homeostat.healing.alias_watch import AliasWatch, save
+from homeostat.healing.answering import OperatorAnswers
 from homeostat.healing.by_hand import is_overtaken, is_revoked
 from homeostat.healing.closing import (
     SERVING,
     SHARE,
     afresh,
+    as_left,
     closed,
     entry_of,
     is_done,
@@ -23,9 +26,8 @@ from homeostat.healing.closing import (
     still_true,
 )
 from homeostat.healing.envelope import outside
-from homeostat.healing.operator import ACTIONS, DONE, REFUSED, Wish, actor_of, refusal, said, told, wish_of
 from homeostat.metric_names import APPROVAL_WAIT, CASE_AGE, CASE_STATE, DECISIONS
-from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, OperatorDecision, Telemetry
+from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, Telemetry
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, Record, derived_id
 
 OUTCOME_TAG = "homeostat.outcome"
@@ -54,6 +56,7 @@ class PromoteStep:
         self._ledger = ledger
         self._telemetry = telemetry
         self._watch = AliasWatch(contract.product, registry, cases, ledger, telemetry)
+        self._answers = OperatorAnswers(contract.product, registry, cases, ledger, telemetry)
         self._shown: CaseState | None = None
         self._is_unsaid = True  # what was done last, perhaps
 
@@ -63,10 +66,12 @@ class PromoteStep:
         Raises:
             TransientError: Somebody else wrote the case first.
         """
-        promotions: list[Record] = []
-        for record in records:
-            if isinstance(record, CanaryVerdict):
-                promotions += self._carry_out_unless_overtaken(record, now)
+        verdicts = [record for record in records if isinstance(record, CanaryVerdict)]
+        begun = self._begun(verdicts) if self._is_unsaid else []
+        promotions: list[Record] = [done for verdict in begun if (done := self._bring_to_end(verdict, now))]
+        for verdict in verdicts:
+            if verdict not in begun:
+                promotions += self._carry_out_unless_overtaken(verdict, now)
         return promotions
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
@@ -84,35 +89,55 @@ class PromoteStep:
         if case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
             case = save(self._cases, rested(case, now))
         for decision in self._registry.decisions():
-            case = self._hear(decision, case, now)
+            case = self._answers.hear(decision, case, now)
         self._show(case, now)
         self._is_unsaid = False
         return promotions
 
+    def _begun(self, verdicts: Sequence[CanaryVerdict]) -> list[CanaryVerdict]:
+        """Return the verdicts that an earlier process has begun to carry out: the case doesn't know who serves yet.
+
+        They come first. To an older one it would seem that a person has moved the alias.
+        """
+        case = self._cases.load()
+        later = takewhile(lambda entry: entry.entry_id != case.serving_entry, reversed(self._ledger.entries()))
+        ours = {entry.entry_id for entry in later if entry.kind != Action.REJECT or case.on_trial}
+        return [verdict for verdict in verdicts if verdict.action in _OUTCOMES and entry_of(verdict) in ours]
+
+    def _bring_to_end(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
+        """Carry out what the ledger has already; a person who moved the alias meanwhile is followed behind it."""
+        case, aliases = self._cases.load(), self._registry.aliases()
+        return self._carry_out(verdict, case, as_left(verdict, case, aliases), now)
+
     def _carry_out_unless_overtaken(self, verdict: CanaryVerdict, now: datetime) -> list[Record]:
-        """Carry out one verdict after what people have decided since it was given, and not against that."""
+        """Carry out one verdict after what people have decided since it was given, and not against that.
+
+        The registry is looked at once: each question takes a server some time, in which a bad model goes on answering.
+        """
         followed: list[Record] = []
-        if is_overtaken(verdict, self._cases.load(), self._registry.aliases()):
+        case, aliases = self._cases.load(), self._registry.aliases()
+        if is_overtaken(verdict, case, aliases):
             followed = self._follow_by_hand(now)
-        promotion = None if self._is_revoked(verdict) else self._carry_out(verdict, now)
+            case, aliases = self._cases.load(), self._registry.aliases()
+        if self._is_revoked(verdict, case, aliases):
+            return followed
+        promotion = self._carry_out(verdict, case, aliases, now)
         return [*followed, promotion] if promotion else followed
 
-    def _is_revoked(self, verdict: CanaryVerdict) -> bool:
+    def _is_revoked(self, verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
         """Return whether an open tag says otherwise; what the ledger has already is brought to its end."""
-        case, aliases, decisions = self._cases.load(), self._registry.aliases(), self._registry.decisions()
-        if not is_revoked(verdict, case, aliases, decisions):
+        if not is_revoked(verdict, case, aliases, self._registry.decisions):
             return False
         return all(entry.entry_id != entry_of(verdict) for entry in self._ledger.entries())
 
-    def _carry_out(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
+    def _carry_out(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
         """Carry out one verdict; None for one that a closed case no longer asks for, or that only an operator may."""
-        case, aliases = self._cases.load(), self._registry.aliases()
         if verdict.action is Action.ROLLBACK:
             promotion = self._roll_back(verdict, case, aliases, now)
         else:
             promotion = self._judged(verdict, case, aliases, now)
         if promotion is not None and verdict.actor != HOMEOSTAT:
-            self._answer(promotion)
+            self._answers.answer(promotion)
         return promotion
 
     def _judged(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
@@ -225,9 +250,9 @@ class PromoteStep:
         """Reject a proven challenger that nobody has approved by its deadline; one that is held has none."""
         case = self._cases.load()
         verdict = overdue(case, self._contract.canary.approval_deadline, now)
-        if verdict is None or self._is_revoked(verdict):
+        if verdict is None or self._is_revoked(verdict, case, aliases := self._registry.aliases()):
             return []
-        return [self._close(verdict, case, self._registry.aliases(), now)]
+        return [self._close(verdict, case, aliases, now)]
 
     def _said_before(self) -> list[Record]:
         """Return what was done last where the process, or the round, that did it may have ended before it said so."""
@@ -235,35 +260,6 @@ class PromoteStep:
             return []
         last = next((e for e in reversed(self._ledger.entries()) if e.kind in _OUTCOMES), None)
         return [promotion_in(last)] if last and "verdict_id" in last.payload else []
-
-    def _hear(self, decision: OperatorDecision, case: Case, now: datetime) -> Case:
-        """Answer what can't be done, and hold a canary; the judge has still to say its part of the rest."""
-        wish = wish_of(decision)
-        if wish is Wish.RETRAIN:  # the other half's
-            return case
-        why_not = refusal(decision, case, self._registry.aliases())
-        if why_not is not None:
-            self._registry.answer(decision, f"{REFUSED}{why_not}")
-        elif wish is Wish.HOLD:
-            return self._hold(decision, case, now)
-        return case
-
-    def _hold(self, decision: OperatorDecision, case: Case, now: datetime) -> Case:
-        request_id, version = str(case.request_id), str(case.challenger)
-        if not case.held:
-            payload = {"request_id": request_id, "version": version, "reason": said(decision)}
-            self._ledger.append(derived_id(request_id, Wish.HOLD, version), now, Wish.HOLD, payload, actor_of(decision))
-            self._telemetry.count(DECISIONS, product=self._contract.product, action=Wish.HOLD)
-            case = save(self._cases, replace(case, held=True))
-        self._registry.answer(decision, f"{DONE}version {version} stays in its canary until it is approved or rejected")
-        return case
-
-    def _answer(self, promotion: Promotion) -> None:
-        """Answer the operators who asked for what was done now."""
-        for decision in self._registry.decisions():
-            action = ACTIONS.get(wish_of(decision))
-            if action is promotion.action and decision.version in {promotion.version, None}:
-                self._registry.answer(decision, f"{DONE}{told(promotion)}")
 
     def _record(
         self, verdict: CanaryVerdict, champion: str | None, now: datetime, kind: Action | CaseState | None = None

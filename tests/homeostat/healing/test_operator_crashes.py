@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
-from homeostat.records import TrainingStatus
+from homeostat.flow import topic_name
+from homeostat.ports import Aliases
+from homeostat.records import HOMEOSTAT, TrainingStatus
 
 Rig = Any  # of conftest, which tests can't import
+
+VERDICTS = topic_name("toys", "canary_verdicts")
 
 
 def operated(rig: Rig) -> None:
@@ -64,3 +68,41 @@ def test_a_crash_after_any_port_call_ends_the_same(
         rig = new(crash_at)
         story(rig)
         assert end_of(rig) == expected, f"crash after call {crash_at} of {calls}"
+
+
+def test_a_rollback_half_done_is_the_loop_s_own_whatever_comes_again(
+    new_rig: Callable[..., Rig],
+) -> None:
+    """The process had died before it committed the promotion, too: of the moved alias nobody else is to be blamed."""
+    for calls in range(1, 30):
+        rig = new_rig()
+        rig.first_champion()
+        rig.canary()
+        offset = rig.log.committed("promote", VERDICTS)
+        rig.outcomes({"1": 0.6, "2": 0.7})
+        rig.log.commit("promote", {VERDICTS: offset})
+        rig.label({"2": 0.6, "1": 0.7})
+        rig.run_part_way(calls)
+        rig.run()
+        assert [(e.kind, e.actor) for e in rig.ledger.entries() if e.kind in {"promote", "rollback"}] == [
+            ("promote", HOMEOSTAT),
+            ("promote", HOMEOSTAT),
+            ("rollback", HOMEOSTAT),
+        ]
+
+
+def test_a_person_who_takes_back_a_promotion_half_done_is_followed(new_rig: Callable[..., Rig]) -> None:
+    found = []
+    for calls in range(1, 30):
+        rig = new_rig()
+        rig.first_champion()
+        rig.canary()
+        rig.label({"1": 0.6, "2": 0.7})
+        rig.run_part_way(calls)
+        if rig.registry.aliases() == Aliases("2", None, "1") and rig.cases.load().on_trial:
+            rig.registry.set_alias("champion", "1")
+            rig.run()
+            assert rig.registry.aliases() == Aliases("1", None, "1")
+            found.append([(e.kind, e.actor) for e in rig.ledger.entries() if e.kind in {"promote", "rollback"}][1:])
+    assert found
+    assert all(end == [("promote", HOMEOSTAT), ("rollback", "operator")] for end in found)
