@@ -81,6 +81,7 @@ class Card:
         cautious = seen.get("rows_needed_cautious") or "out of sight"
         return {
             "verdict": self.finding,
+            "share of traffic": self._traffic(),
             "rows compared": f"{seen.get('rows', 0):,} in {seen.get('blocks', 0):,} blocks of {written(policy.block)}",
             "rows needed": f"about {needed:,}, {cautious} if luck was in it" if needed else None,
             "loss, champion": seen.get("champion_loss"),
@@ -89,6 +90,12 @@ class Card:
             "rows it failed to score": _share(seen.get("fallback_ratio"), 2),
             "in its canary since": _day(self.case.since),
         }
+
+    def _traffic(self) -> str:
+        steps = self.contract.canary.steps or ()
+        climb = f", steps {', '.join(f'{step:.0%}' for step in steps)}" if steps else ""
+        share = self.evidence.get("share")
+        return "" if share is None else f"{share:.0%}{climb}"
 
     def _receipt(self) -> list[Line]:
         candidates = self.run.receipt.get("candidates", []) if self.run else []

@@ -153,19 +153,21 @@ class House:
         run = self._client.get_run(self._client.get_model_version(self.product, version).run_id)
         return run.info.experiment_id, run.info.run_id
 
-    def outcomes(self, rows: int = 240) -> None:
-        """Put mature rows that both models scored, neither better, into the log."""
-        rng, begun = np.random.default_rng(3), self.cases.load().since
+    def outcomes(self, rows: int = 240, gain: float = 0.0) -> None:
+        """Put mature rows that both models scored into the log; by so much the challenger's scores are better."""
+        case = self.cases.load()
+        rng, begun = np.random.default_rng(3), case.share_since or case.since
         aliases = self.registry.aliases()
         champion, challenger = str(aliases.champion), str(aliases.challenger)
         assert begun is not None
         messages = []
         for i in range(rows):
             time, label = begun + timedelta(seconds=1 + i / 16), float(rng.uniform() < 0.5)
-            one, other = np.clip(rng.normal(0.4 + 0.2 * label, 0.1, 2), 0.01, 0.99).tolist()
+            better = np.array([0.0, gain if label else -gain])
+            one, other = np.clip(rng.normal(0.4 + 0.2 * label, 0.1, 2) + better, 0.01, 0.99).tolist()
             scores, colour = {champion: one, challenger: other}, str(rng.choice(["red", "green", "blue", "grey"]))
             made = Outcome(
-                f"o{challenger}-{i}", f"s{i % 30}", time, time, label, Arm.CHAMPION, champion, one, scores,
+                f"o{challenger}-{case.share}-{i}", f"s{i % 30}", time, time, label, Arm.CHAMPION, champion, one, scores,
                 slices=(colour,),
             )  # fmt: skip
             messages.append(NewMessage(topic_name(self.product, "outcomes"), *encode(made)))

@@ -9,12 +9,13 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from deploy.servers import Mlflow, Server
+from homeostat.contract.model import Contract
 from homeostat.metric_names import WEBHOOKS
 from homeostat.ports import Aliases, ModelPackage
 from tests.servers.keeper import make_server
 
 from .mlflow_ui import Operator, launch
-from .operated import House
+from .operated import CONTRACT, House
 from .running import until
 
 FOLLOWS_S = 60  # it takes two seconds; the machine may be busy with other tests
@@ -184,6 +185,39 @@ def test_a_version_that_was_never_validated_is_not_let_on_the_champions_alias(ho
     assert "was never validated" in ann.answer(stranger)
     ann.shoot("never-validated")
     followed(house, champion)
+
+
+def test_a_challenger_climbs_its_steps_and_a_person_stops_it_on_the_way_and_lets_it_serve(
+    mlflow: Mlflow, browser: Browser, screenshots: Path, tmp_path: Path
+) -> None:
+    steps = {"steps": [0.05, 0.25, 1.0], "step_time": "1s"}
+    said = CONTRACT.model_dump(exclude_unset=True)
+    contract = Contract.model_validate({**said, "product": "games", "canary": {**said["canary"], **steps}})
+    with (
+        House(mlflow.url, tmp_path, contract) as house,
+        closing(Operator(browser, mlflow, "games", screenshots)) as bob,
+    ):
+        house.first_champion()
+        version = house.canary()
+        assert house.registry.aliases().share == 0.05
+        house.outcomes()
+        until(lambda: house.served.aliases().share == 0.25, FOLLOWS_S, house.story)
+        until(lambda: "share of traffic: 25%, steps 5%, 25%, 100%" in house.description(version), FOLLOWS_S)
+        bob.open(version)
+        bob.page.get_by_text("share of traffic").wait_for()
+        bob.shoot("second-step")
+        assert decided(house, bob, version, "hold").startswith(f"done: version {version} stays in its canary")
+        house.outcomes(gain=0.2)
+        until(lambda: "better than the champion; 100% of traffic" in house.description(version), FOLLOWS_S, house.story)
+        bob.open(version)
+        bob.page.get_by_text("A person holds it in its canary").wait_for()
+        bob.shoot("held")
+        assert (house.served.aliases().share, house.cases.load().held) == (0.25, True)
+        assert decided(house, bob, version, "approve by bob") == f"done: version {version} was promoted and serves now"
+        followed(house, version)
+        assert [(e.kind, e.actor) for e in house.decisions()[-4:]] == [
+            ("start", "homeostat"), ("step", "homeostat"), ("hold", "operator"), ("promote", "operator:bob"),
+        ]  # fmt: skip
 
 
 def test_two_operators_at_once_come_to_one_end_that_the_ledger_tells_once(
