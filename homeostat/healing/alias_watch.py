@@ -5,6 +5,7 @@ from datetime import datetime
 
 from homeostat.errors import ModelError, StaleCaseError, TransientError
 from homeostat.healing.by_hand import Misplaced, moved_by_hand
+from homeostat.healing.closing import MOVED
 from homeostat.healing.operator import REFUSED, named
 from homeostat.healing.tags import ANSWER_TAG
 from homeostat.metric_names import DECISIONS
@@ -78,8 +79,7 @@ class AliasWatch:
 
     def _signed(self, found: CanaryVerdict, aliases: Aliases) -> CanaryVerdict:
         """Return a person's verdict with the name of who moved the alias, where it is known."""
-        alias = "challenger" if found.action is Action.REJECT else "champion"
-        return replace(found, actor=self._mover(alias, aliases))
+        return replace(found, actor=self._mover(found.evidence[MOVED], aliases))
 
     def _mover(self, alias: str, aliases: Aliases) -> str:
         return named(self._registry.mover(alias, getattr(aliases, alias)))

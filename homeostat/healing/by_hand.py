@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from homeostat.healing.closing import GUARDRAIL, SERVING
+from homeostat.healing.closing import GUARDRAIL, MOVED, SERVING
 from homeostat.healing.operator import ACTIONS, Wish, refusal, wish_of
 from homeostat.ports import Aliases, OperatorDecision
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, derived_id
@@ -124,5 +124,6 @@ def _verdict(case: Case, action: Action, version: str | None, reason: str, now: 
     else:
         request_id = derived_id("by hand", action, version or "", case.serving_entry or "")
         verdict_id = request_id
-    evidence = {"champion": case.champion, SERVING: case.serving_entry}
+    moved = "challenger" if action is Action.REJECT else "champion"
+    evidence = {"champion": case.champion, SERVING: case.serving_entry, MOVED: moved}
     return CanaryVerdict(verdict_id, request_id, now, action, version, reason, evidence, actor="operator")

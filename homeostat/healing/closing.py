@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from homeostat.contract.durations import written
@@ -19,6 +20,9 @@ SERVING = "serving_entry"
 A version may be rolled back, brought back by hand and rolled back again: what was said of the first time is not
 about the second.
 """
+
+MOVED = "moved_alias"
+"""Key in a person's verdict's evidence: the alias that says so, and so was moved before the verdict."""
 
 SHARE = "next_share"
 """Key in a verdict's evidence: what share of entities a challenger is to answer."""
@@ -69,15 +73,28 @@ def _made_of(evidence: Mapping[str, Any]) -> tuple[Any, Any] | None:
     return (receipt["recipe"], receipt["data_span"]) if {"recipe", "data_span"} <= receipt.keys() else None
 
 
+def begun_in(entries: Iterable[LedgerEntry], case: Case) -> CanaryVerdict | None:
+    """Return the verdict that the ledger has and the case does not: whoever carried it out died in between.
+
+    Who serves is in the case by its entry; a rejection ends the canary that it is about.
+    """
+    later = takewhile(lambda entry: entry.entry_id != case.serving_entry, reversed(list(entries)))
+    for entry in later:
+        is_open = case.on_trial and entry.payload.get("request_id") == case.request_id
+        if entry.kind in {Action.PROMOTE, Action.ROLLBACK} or (entry.kind == Action.REJECT and is_open):
+            return verdict_in(entry)
+    return None
+
+
 def as_left(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> Aliases:
     """Return the aliases as the process left them that died while it carried a verdict out.
 
-    ``champion`` is where neither it was nor the verdict put it, or a promotion has taken ``challenger`` away, which
-    comes behind: then the process had moved it, and a person has moved it since.
+    ``champion`` had been moved, and a person has moved it since, where that was what the verdict was found by, where
+    a promotion has taken ``challenger`` away, which comes behind, or where nobody else would have put it.
     """
     put = {Action.PROMOTE: verdict.version, Action.ROLLBACK: case.previous}.get(verdict.action)
     is_past = verdict.action is Action.PROMOTE and case.on_trial and aliases.challenger is None
-    if put is not None and (is_past or aliases.champion not in {case.champion, put}):
+    if put is not None and (MOVED in verdict.evidence or is_past or aliases.champion not in {case.champion, put}):
         return replace(aliases, champion=put)
     return aliases
 
@@ -148,6 +165,14 @@ def promotion_in(entry: LedgerEntry) -> Promotion:
     return Promotion(
         promotion_id, said["request_id"], entry.at, action, said["version"], said["champion"], said["reason"]
     )
+
+
+def verdict_in(entry: LedgerEntry) -> CanaryVerdict:
+    """Return the verdict that the ledger's entry is about."""
+    said = entry.payload
+    verdict_id, request_id, reason, evidence = (said[key] for key in ("verdict_id", "request_id", "reason", "evidence"))
+    action = Action(entry.kind)
+    return CanaryVerdict(verdict_id, request_id, entry.at, action, said["version"], reason, evidence, entry.actor)
 
 
 def closed(case: Case, verdict: CanaryVerdict, champion: str | None, now: datetime, *, policy: HealingPolicy) -> Case:

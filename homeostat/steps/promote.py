@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import takewhile
 from typing import Any
 
 from homeostat.contract.model import Contract
@@ -15,6 +14,7 @@ from homeostat.healing.closing import (
     SHARE,
     afresh,
     as_left,
+    begun_in,
     closed,
     entry_of,
     is_done,
@@ -66,12 +66,12 @@ class PromoteStep:
         Raises:
             TransientError: Somebody else wrote the case first.
         """
-        verdicts = [record for record in records if isinstance(record, CanaryVerdict)]
-        begun = self._begun(verdicts) if self._is_unsaid else []
-        promotions: list[Record] = [done for verdict in begun if (done := self._bring_to_end(verdict, now))]
-        for verdict in verdicts:
-            if verdict not in begun:
-                promotions += self._carry_out_unless_overtaken(verdict, now)
+        promotions: list[Record] = []
+        is_unsaid = self._pick_up(now)
+        for record in records:
+            if isinstance(record, CanaryVerdict):
+                promotions += self._carry_out_unless_overtaken(record, now)
+        self._is_unsaid = is_unsaid
         return promotions
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
@@ -83,8 +83,8 @@ class PromoteStep:
         Raises:
             TransientError: Somebody else wrote the case first.
         """
-        said_before, self._is_unsaid = self._said_before(), True  # until this round comes to its end
-        promotions = [*said_before, *self._end_wait(now), *self._follow_by_hand(now)]
+        promotions = self._said_before() if self._pick_up(now) else []
+        promotions += [*self._end_wait(now), *self._follow_by_hand(now)]
         case = self._cases.load()
         if case.state is CaseState.COOLDOWN and (case.cooldown_until is None or now >= case.cooldown_until):
             case = save(self._cases, rested(case, now))
@@ -94,20 +94,14 @@ class PromoteStep:
         self._is_unsaid = False
         return promotions
 
-    def _begun(self, verdicts: Sequence[CanaryVerdict]) -> list[CanaryVerdict]:
-        """Return the verdicts that an earlier process has begun to carry out: the case doesn't know who serves yet.
-
-        They come first. To an older one it would seem that a person has moved the alias.
-        """
-        case = self._cases.load()
-        later = takewhile(lambda entry: entry.entry_id != case.serving_entry, reversed(self._ledger.entries()))
-        ours = {entry.entry_id for entry in later if entry.kind != Action.REJECT or case.on_trial}
-        return [verdict for verdict in verdicts if verdict.action in _OUTCOMES and entry_of(verdict) in ours]
-
-    def _bring_to_end(self, verdict: CanaryVerdict, now: datetime) -> Promotion | None:
-        """Carry out what the ledger has already; a person who moved the alias meanwhile is followed behind it."""
-        case, aliases = self._cases.load(), self._registry.aliases()
-        return self._carry_out(verdict, case, as_left(verdict, case, aliases), now)
+    def _pick_up(self, now: datetime) -> bool:
+        """Bring to its end what was begun, and return whether it may be unsaid, as all is until a round has ended."""
+        is_unsaid, self._is_unsaid = self._is_unsaid, True
+        if is_unsaid:
+            case = self._cases.load()
+            if (begun := begun_in(self._ledger.entries(), case)) is not None:
+                self._end(begun, case, as_left(begun, case, self._registry.aliases()), now)
+        return is_unsaid
 
     def _carry_out_unless_overtaken(self, verdict: CanaryVerdict, now: datetime) -> list[Record]:
         """Carry out one verdict after what people have decided since it was given, and not against that.
@@ -189,6 +183,11 @@ class PromoteStep:
         since = case.waiting_since or now
         save(self._cases, replace(case, state=CaseState.WAITING, reason=verdict.reason, waiting_since=since))
 
+    def _end(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
+        """Carry out what was decided already, by a person or by the ledger."""
+        carry_out = self._roll_back if verdict.action is Action.ROLLBACK else self._close
+        return carry_out(verdict, case, aliases, now)
+
     def _close(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion:
         champion = verdict.version if verdict.action is Action.PROMOTE else aliases.champion
         self._record(verdict, champion, now)
@@ -226,7 +225,8 @@ class PromoteStep:
         if not is_on_this_time or previous in {None, champion} or aliases.champion not in {champion, previous}:
             return None
         self._record(verdict, previous, now)
-        self._registry.set_alias("champion", previous)
+        if aliases.champion != previous:
+            self._registry.set_alias("champion", previous)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
         self._tag(verdict, _OUTCOMES[verdict.action])
@@ -239,9 +239,7 @@ class PromoteStep:
         """Carry out what people meant who moved aliases in the registry, until the aliases are as they should be."""
         promotions: list[Record] = []
         while (found := self._watch.look(now)) is not None:
-            case, aliases = self._cases.load(), self._registry.aliases()
-            carry_out = self._roll_back if found.action is Action.ROLLBACK else self._close
-            if (done := carry_out(found, case, aliases, now)) is None:
+            if (done := self._end(found, self._cases.load(), self._registry.aliases(), now)) is None:
                 break
             promotions.append(done)
         return promotions
@@ -255,10 +253,8 @@ class PromoteStep:
         return [self._close(verdict, case, aliases, now)]
 
     def _said_before(self) -> list[Record]:
-        """Return what was done last where the process, or the round, that did it may have ended before it said so."""
-        if not self._is_unsaid:
-            return []
-        last = next((e for e in reversed(self._ledger.entries()) if e.kind in _OUTCOMES), None)
+        """Return what was done last: the process, or the round, that did it may have ended before it said so."""
+        last = next((entry for entry in reversed(self._ledger.entries()) if entry.kind in _OUTCOMES), None)
         return [promotion_in(last)] if last and "verdict_id" in last.payload else []
 
     def _record(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from homeostat.flow import topic_name
+from homeostat.healing.serving import serving_at
 from homeostat.ports import Aliases
 from homeostat.records import HOMEOSTAT, TrainingStatus
 
@@ -106,3 +107,18 @@ def test_a_person_who_takes_back_a_promotion_half_done_is_followed(new_rig: Call
             found.append([(e.kind, e.actor) for e in rig.ledger.entries() if e.kind in {"promote", "rollback"}][1:])
     assert found
     assert all(end == [("promote", HOMEOSTAT), ("rollback", "operator")] for end in found)
+
+
+def test_a_move_by_hand_half_done_is_told_though_it_was_taken_back_before_the_healer_was_up(
+    new_rig: Callable[..., Rig],
+) -> None:
+    for calls in range(1, 30):
+        rig = new_rig()
+        rig.first_champion()
+        rig.canary()
+        rig.outcomes({"1": 0.6, "2": 0.7})
+        rig.registry.set_alias("champion", "1")
+        rig.run_part_way(calls)
+        rig.registry.set_alias("champion", "2")
+        rig.run()
+        assert serving_at(rig.ledger.entries(), rig.now).champion == rig.registry.aliases().champion == "2"
