@@ -1,10 +1,12 @@
 """Plays a stream with a known truth by the commands that a user types, every process of `homeostat up` among them."""
 
+import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import process_time
+from unittest.mock import patch
 
 from homeostat.bootstrap import product_home, scratch_stack
 from homeostat.contract.load import load_contract
@@ -14,6 +16,7 @@ from homeostat.tail import Tail
 from tests.real.running import Up, homeostat, started
 from tests.statistics.known_truth import Run, judged
 
+NO_PAGES = {"HOMEOSTAT_DRIFT_PAGES": "false"}  # they decide nothing and take a fifth of the time
 MOST_S = 3600.0  # for the longest of them, on a busy machine
 
 
@@ -25,7 +28,7 @@ def run_by_commands(kind: Kind, seed: int) -> Run:
         file = files / "contract.yaml"
         typed("example", kind.value, "--seed", str(seed), "--output", files)
         typed("backfill", files / "data.csv", "--contract", file, "--home", home)
-        with contextmanager(started)(Up(home, "--clock", "stream")) as up:
+        with patch.dict(os.environ, NO_PAGES), contextmanager(started)(Up(home, "--clock", "stream")) as up:
             typed("replay", files / "live.csv", "--home", home, "--to-maturity")
             assert up.stop() == 0, up.screen()
         contract = load_contract(file)

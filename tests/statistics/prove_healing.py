@@ -3,12 +3,11 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, fields
 from pathlib import Path
 from statistics import median
-from time import monotonic
 
 from scipy.stats import binomtest
 
@@ -97,7 +96,7 @@ def one_by_commands(job: tuple[Kind, int]) -> Run:
 
 
 def main() -> None:
-    """Play all streams on two processes, print the table, and write every run as JSON."""
+    """Play all streams, print the table, and write every run as JSON."""
     parser = argparse.ArgumentParser(description="Shows that the loop heals streams with a known truth.")
     parser.add_argument("--json", type=Path, default=Path(".homeostat/healing.json"))
     parser.add_argument("--seeds", type=int, default=20)
@@ -106,21 +105,36 @@ def main() -> None:
     parser.add_argument(
         "--commands", action="store_true", help="by backfill, up and replay, not in one process: minutes a stream"
     )
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--go-on", action="store_true", help="keep the runs that --json has, and play the others")
     chosen = parser.parse_args()
-    started = monotonic()
-    jobs = [
-        (kind, seed) for kind in chosen.kinds for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds)
-    ]
-    with ProcessPoolExecutor(2) as pool:
-        runs = []
-        for made in pool.map(one_by_commands if chosen.commands else one, jobs):
-            runs.append(made)
-            sys.stderr.write(f"{made.kind} {made.seed}: {made.left:.0%} left, {made.cpu_s:.0f} s\n")
-    minutes = (monotonic() - started) / 60
-    figures = [{**asdict(made), "healed": made.healed} for made in runs]
-    chosen.json.parent.mkdir(parents=True, exist_ok=True)
-    chosen.json.write_text(json.dumps({"minutes": round(minutes, 1), "runs": figures}, indent=1))
-    sys.stdout.write(f"{table(runs)}\n\n{len(runs)} runs, {minutes:.0f} minutes; all figures in {chosen.json}\n")
+    wanted = [(kind, chosen.first_seed + i) for i in range(chosen.seeds) for kind in chosen.kinds]
+    known = read(chosen.json) if chosen.go_on and chosen.json.exists() else {}
+    play = one_by_commands if chosen.commands else one
+    with ProcessPoolExecutor(chosen.workers) as pool:
+        coming = [pool.submit(play, job) for job in wanted if job not in known]
+        for done in as_completed(coming):
+            made = done.result()
+            known[Kind(made.kind), made.seed] = made
+            write(chosen.json, known.values())
+            sys.stderr.write(f"{made.kind} {made.seed}: {made.left:.0%} left\n")
+    runs = [known[job] for job in sorted(wanted, key=lambda job: (list(Kind).index(job[0]), job[1]))]
+    sys.stdout.write(f"{table(runs)}\n\n{len(runs)} runs; all figures in {chosen.json}\n")
+
+
+def read(file: Path) -> dict[tuple[Kind, int], Run]:
+    """Return the runs in a file by kind and seed."""
+    names = [field.name for field in fields(Run)]
+    runs = [Run(**{name: said[name] for name in names}) for said in json.loads(file.read_text())]
+    return {(Kind(run.kind), run.seed): run for run in runs}
+
+
+def write(file: Path, runs: Iterable[Run]) -> None:
+    """Write all runs there are so far: a proof of hours may be stopped and go on."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps([{**asdict(made), "healed": made.healed} for made in runs], indent=1))
+    draft.replace(file)
 
 
 if __name__ == "__main__":
