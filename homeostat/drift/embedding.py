@@ -169,6 +169,7 @@ def _bin_scores(counts: np.ndarray) -> np.ndarray:
     """Return the normal score of each bin's middle rank, 0 for missing (the last bin)."""
     known = counts[:-1]
     middle = (np.cumsum(known) - known / 2) / max(float(known.sum()), 1.0)
+    middle = np.clip(middle, 0.0, 1.0)  # weights don't add up to the last digit
     with np.errstate(divide="ignore"):
         scores = np.clip(normal_scores(middle), -_FURTHEST_SCORE, _FURTHEST_SCORE)
     return np.append(scores, 0.0).astype(np.float32)

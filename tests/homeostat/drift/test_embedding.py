@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 
 from homeostat.drift.counts import Counter, WindowCounts
-from homeostat.drift.embedding import embedding_test
+from homeostat.drift.embedding import _bin_scores, embedding_test
 from homeostat.drift.profile import build_profile
 
 
@@ -51,3 +51,12 @@ def test_a_reference_without_spread_gives_no_test():
     frame = pl.DataFrame({"x": np.ones(100)})
     profile = build_profile(frame, ("x",), frozenset(), np.full(100, 0.5), expected_loss=0.5, seed=5)
     assert embedding_test(profile.embedding, np.zeros(64), 10) is None
+
+
+def test_weights_that_do_not_add_up_to_the_last_digit_give_a_score_for_each_bin():
+    # The running sum of these ends above their sum, so the middle rank of the empty last bin would be above 1.
+    counts = np.array([1.9, 0.8, 0.1, 0.0, 2.4, 2.7, 1.8, 2.2, 1.6, 0.0])
+    assert np.cumsum(counts)[-1] > counts.sum()
+    scores = _bin_scores(np.append(counts, 0.0))
+    assert np.isfinite(scores).all()
+    assert scores[-2] == scores.max()
