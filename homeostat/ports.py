@@ -79,7 +79,8 @@ class OnlineFeatures(Protocol):
     """The last feature row of each entity.
 
     Obligations: a row with an older event time never overwrites a newer one within one call; writing the
-    same row again changes nothing; a missing cell comes back as None; types come back as they went in.
+    same row again changes nothing; a missing cell comes back as None; types come back as they went in;
+    ``forget`` takes no row at or after its time, one that is written meanwhile least of all.
     """
 
     def write(self, rows: Sequence[FeatureRow]) -> None:
@@ -87,6 +88,9 @@ class OnlineFeatures(Protocol):
 
     def read(self, entity_ids: Sequence[str]) -> list[OnlineRow | None]:
         """Return one row per id in the order asked, None where the entity is unknown."""
+
+    def forget(self, before: datetime) -> int:
+        """Delete the rows of events before a time and return how many went."""
 
 
 class OfflineFeatures(Protocol):

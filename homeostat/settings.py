@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535, description="of a service; 0 takes a free one")
     seed: int = Field(default=7, ge=0, description="of everything a service draws by chance")
     most_wait_ms: int = Field(default=250, ge=1, description="who would wait longer for an answer is refused (429)")
+    power_safe: bool = Field(default=False, description="the embedded log waits for the disk at each append")
     kafka: KafkaSettings | None = None
     redis: RedisSettings | None = None
     sql: SqlSettings | None = None

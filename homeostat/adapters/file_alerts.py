@@ -10,10 +10,13 @@ from homeostat.errors import TransientError
 from homeostat.ports import Alert
 
 _LOOK_BACK_BYTES = 4_000_000  # of an old file, read for the ids it holds: some 8,000 alerts
+_MOST_BYTES = 16_000_000  # then it is put aside, and what was put aside before is gone
 
 
 class FileAlerts:
     """Appends alerts to a file and waits for the disk; a line that a crash cut short is left behind as it is.
+
+    A file that has grown large is put aside under its name with ``.1``.
 
     Raises:
         TransientError: The file can't be written now.
@@ -37,6 +40,8 @@ class FileAlerts:
 
     def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists() and self._path.stat().st_size > _MOST_BYTES:
+            self._path.replace(self._aside)
         with self._path.open("ab+") as file:
             end = file.seek(0, os.SEEK_END)
             if end:
@@ -47,14 +52,20 @@ class FileAlerts:
             file.flush()
             os.fsync(file.fileno())
 
+    @property
+    def _aside(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.1")
+
     def _ids(self) -> set[str]:
-        if not self._path.exists():
-            return set()
-        with self._path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(0, end - _LOOK_BACK_BYTES))
-            lines = file.read().splitlines()
+        lines = [line for path in (self._aside, self._path) if path.exists() for line in _last_lines(path)]
         return {found for line in lines if (found := _id_in(line))}
+
+
+def _last_lines(path: Path) -> list[bytes]:
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _LOOK_BACK_BYTES))
+        return file.read().splitlines()
 
 
 def _id_in(line: bytes) -> str | None:

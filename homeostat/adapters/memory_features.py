@@ -31,6 +31,13 @@ class MemoryOnlineFeatures:
         """Return one row per id in the order asked, None where the entity is unknown."""
         return [self._rows.get(entity_id) for entity_id in entity_ids]
 
+    def forget(self, before: datetime) -> int:
+        """Delete the rows of events before a time and return how many went."""
+        old = [entity_id for entity_id, row in self._rows.items() if row.event_time < before]
+        for entity_id in old:
+            del self._rows[entity_id]
+        return len(old)
+
 
 class MemoryOfflineFeatures:
     """Every feature row and mature outcome by event id, as long as the process lives."""

@@ -171,7 +171,7 @@ def open_stack(contract: Contract, home: Path, settings: Settings, telemetry: Te
 def open_log(contract: Contract, home: Path, settings: Settings, *, read_only: bool = False) -> EventLog:
     """Return the event log that the settings name; ``read_only`` keeps an embedded one from any change."""
     if settings.kafka is None:
-        return SqliteLog(home / "log.db", read_only=read_only)
+        return SqliteLog(home / "log.db", power_safe=settings.power_safe, read_only=read_only)
     from homeostat.adapters.kafka_log import KafkaLog
 
     return KafkaLog(settings.kafka, contract.product, entity=contract.event.entity)

@@ -40,7 +40,7 @@ def show_backfill(loaded: Loaded, done: Backfilled, folder: Path) -> None:
     else:
         figures = ", ".join(f"{name} {_figure(value)}" for name, value in done.made.metrics.items())
         _say(f"champion: version {done.made.champion} ({done.made.reason}); {figures}")
-    _say(f"next: homeostat up --home {folder}")
+    _say(f"next: homeostat up --home {folder}; with --clock stream, `homeostat replay` may go on where this ended")
 
 
 def show_replay(loaded: Loaded, sent: Sent) -> None:

@@ -200,6 +200,7 @@ class RetentionPolicy(Part):
 
     log: Duration = timedelta(days=90)  # messages of every topic; never less than a restarted step reads again
     features: Duration = timedelta(days=3650)  # rows to train on: small, and old history may be all there is
+    entities: Duration = timedelta(days=365)  # the stored row of an entity since its last event; then it is unknown
 
 
 class Prices(Part):

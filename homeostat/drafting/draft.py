@@ -101,7 +101,7 @@ def draft_of(file: Path, sample: Sample, interview: Interview) -> Draft:
     id_column = roles.event_id(rest, left, interview)
     rest = _without(rest, id_column)
     entity = roles.entity(rest, left, interview)
-    screened = screen(_without(rest, entity), event, target.labels)
+    screened = screen(_without(rest, entity), event, target.labels, clock.column.values if clock.column else None)
     kept, taken = screened.kept[: MAX_FIELDS - 1], {slug(name) for name in sample.frame.columns}
     stretch = stretch_of(event)
     pace = pace_of(sample.rows, stretch, clock, target.labels)

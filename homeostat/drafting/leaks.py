@@ -114,8 +114,8 @@ def _auc(ranks: np.ndarray, y: np.ndarray) -> float:
     return float((ranks[y == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
-def rises_with_time(column: Column, times: pl.Series) -> float:
-    """Return the absolute rank correlation of numbers with the event time; 0 where there are too few."""
+def rank_correlation(column: Column, times: pl.Series) -> float:
+    """Return the absolute rank correlation of numbers with times or spans; 0 where there are too few."""
     both = column.values.is_not_null() & times.is_not_null()
     values = column.values.filter(both)
     if values.len() < _MIN_EACH or values.n_unique() < 2:

@@ -7,7 +7,7 @@ import polars as pl
 
 from homeostat.drafting.clock import later_than
 from homeostat.drafting.columns import Column, LeftOut
-from homeostat.drafting.leaks import LEAK_AUC, STRONG_AUC, empty_with_the_label, rises_with_time, telling
+from homeostat.drafting.leaks import LEAK_AUC, STRONG_AUC, empty_with_the_label, rank_correlation, telling
 from homeostat.drafting.personal import personal_data
 from homeostat.drafting.words import ID_WORDS, LABEL_TIME_WORDS, SCHEDULE_WORDS, words_of
 
@@ -19,6 +19,8 @@ _MANY: Final = 30  # rows below which nothing can be said to be unique
 _PROSE_CHARS: Final = 60
 _MOSTLY_LATER: Final = 0.5
 _RISING: Final = 0.95
+_IS_THE_DELAY: Final = 0.999  # what is left of 1 is rounding
+_GOES_WITH_THE_DELAY: Final = 0.95
 _TURNING: Final = frozenset({"hour", "minute", "second", "weekday", "day", "dow"})  # they come round again
 
 
@@ -31,18 +33,21 @@ class Screened:
     warnings: list[str]
 
 
-def screen(columns: list[Column], event: Column, labels: pl.Series) -> Screened:
+def screen(columns: list[Column], event: Column, labels: pl.Series, label_times: pl.Series | None = None) -> Screened:
     """Sort the columns that have no other role.
 
     Args:
         columns: In the order of the file.
         event: The event times.
         labels: 1, 0 or null for each row.
+        label_times: When each was known, where the file says so.
     """
     found = Screened([], [], [])
+    delays = None if label_times is None else label_times - event.values
     for column in columns:
         out = _personal(column) or _empty_of_meaning(column) or _after_event(column, event)
-        out = out or _leak(column, labels, found.warnings) or _rising(column, event) or _prose(column)
+        out = out or _is_delay(column, delays, found.warnings) or _leak(column, labels, found.warnings)
+        out = out or _rising(column, event) or _prose(column)
         if out is None:
             found.kept.append(column)
         else:
@@ -96,6 +101,21 @@ def _after_event(column: Column, event: Column) -> LeftOut | None:
     return LeftOut(column.source, "after_event", f"lies behind the event in {share:.0%} of the rows: known later{hint}")
 
 
+def _is_delay(column: Column, delays: pl.Series | None, warnings: list[str]) -> LeftOut | None:
+    """Return a column that says how long the label took: known no earlier than the label."""
+    if delays is None or column.type not in ("number", "integer"):
+        return None
+    correlation = rank_correlation(column, delays)
+    if correlation >= _IS_THE_DELAY:
+        return LeftOut(column.source, "after_event", "says how long it took until the label: known no earlier than it")
+    if correlation >= _GOES_WITH_THE_DELAY:
+        warnings.append(
+            f"{column.source}: goes with how long the label took (rank correlation {correlation:.2f}) - "
+            "leave it out unless it is known when the event happens"
+        )
+    return None
+
+
 def _leak(column: Column, labels: pl.Series, warnings: list[str]) -> LeftOut | None:
     found = telling(_presence(column) if column.type == "time" else column, labels)
     if found is None:
@@ -124,7 +144,7 @@ def _rising(column: Column, event: Column) -> LeftOut | None:
     """Return a column that only says how late in the file a row is: every new window would look drifted."""
     if column.type not in ("number", "integer") or _TURNING & set(words_of(column.name)):
         return None
-    correlation = rises_with_time(column, event.values)
+    correlation = rank_correlation(column, event.values)
     if correlation < _RISING:
         return None
     why = f"goes with time (rank correlation {correlation:.2f}): every new window would look like drift"

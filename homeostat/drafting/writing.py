@@ -14,6 +14,7 @@ from homeostat.drafting.pace import Line
 from homeostat.errors import ContractError, HomeostatError
 
 _LONGEST: Final = 160  # characters of a comment
+_ENTITIES: Final = Line("entities", "30d", "each event is an entity of its own, and few ask about an old one")
 _MOST_LEFT: Final = 150  # columns named among those left out
 
 
@@ -85,6 +86,9 @@ def _lines(draft: Draft) -> Iterator[str]:
     for part, settings in draft.pace.parts.items():
         yield ""
         yield from _part(part, settings)
+    if draft.entity_column is None:
+        yield ""
+        yield from _part("retention", [_ENTITIES])
 
 
 def _head(draft: Draft) -> Iterator[str]:

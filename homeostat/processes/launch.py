@@ -19,7 +19,7 @@ from homeostat.processes import mlflow_ui
 from homeostat.processes.child import Child, Plan
 from homeostat.processes.instance import ClockMode, Instance, exclusive, log_file, run_folder
 from homeostat.processes.life import ORPHANED_WAIT_S, after_orphans
-from homeostat.processes.prerequisites import choose_ports, read_contracts, store_contracts
+from homeostat.processes.prerequisites import choose_ports, left_alone, read_contracts, store_contracts
 from homeostat.processes.supervisor import Interrupts, Supervisor
 from homeostat.settings import child_environment
 
@@ -54,6 +54,8 @@ def up(wanted: Wanted, home: Path, say: Callable[[str], object], on_ready: Calla
         HomeostatError: Another `up` runs on this folder, or a port is taken.
     """
     contracts = read_contracts(wanted.contracts, home)
+    if left := left_alone(home, contracts):
+        say(f"not started: {', '.join(left)}, also in this folder; name its contract too, or none to start them all")
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home):
         ports = choose_ports(

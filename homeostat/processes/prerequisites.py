@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from homeostat.bootstrap import product_home
@@ -24,7 +24,7 @@ def read_contracts(files: Sequence[Path], home: Path) -> dict[str, Path]:
         ContractError: Every problem of all files.
         HomeostatError: There is nothing to run.
     """
-    known = sorted(home.glob(f"products/*/{CONTRACT}"))
+    known = _stored(home)
     if not files and not known:
         raise HomeostatError(f"{home} holds no product yet: name a contract with --contract FILE")
     found: dict[str, Path] = {}
@@ -42,6 +42,15 @@ def read_contracts(files: Sequence[Path], home: Path) -> dict[str, Path]:
     if problems:
         raise ContractError(problems)
     return found
+
+
+def left_alone(home: Path, products: Iterable[str]) -> list[str]:
+    """Return the products of an instance that are not among those to run."""
+    return sorted({file.parent.name for file in _stored(home)} - set(products))
+
+
+def _stored(home: Path) -> list[Path]:
+    return sorted(home.glob(f"products/*/{CONTRACT}"))
 
 
 def changes(contract: Contract, file: Path, stored: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Forgets what is older than the contract keeps: messages of every topic, and rows to train on."""
+"""Forgets what is older than the contract keeps: messages of every topic, rows to train on, stored rows of entities."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 class Retention:
     """Trims one product's stores every six hours of its clock.
 
-    What it leaves alone is bounded otherwise: online rows by the number of entities, as an old one may be asked for
-    any day; notes of trainings and logs of processes by their own limits. Versions and the ledger are for good.
+    What it leaves alone is bounded otherwise: notes of trainings and logs of processes by their own limits. Versions
+    and the ledger are for good.
     """
 
     def __init__(self, contract: Contract, stack: Ports) -> None:
@@ -36,8 +36,10 @@ class Retention:
         before = now - log_span(self._contract)
         messages = sum(self._stack.log.trim(topic, before) for topic in self._topics if self._is_read(topic))
         weeks = self._stack.offline.forget(now - self._contract.retention.features)
-        if messages or weeks:
-            _log.info("%s: forgot %d messages, %d weeks of rows", self._contract.product, messages, weeks)
+        entities = self._stack.online.forget(now - self._contract.retention.entities)
+        if messages or weeks or entities:
+            said = "%s: forgot %d messages, %d weeks of rows, the stored rows of %d entities"
+            _log.info(said, self._contract.product, messages, weeks, entities)
 
     def _is_read(self, topic: str) -> bool:
         """Return whether every step that reads a topic has begun to: one that never did has still to read it all."""

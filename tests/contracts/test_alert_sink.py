@@ -158,6 +158,20 @@ def test_a_line_cut_short_by_a_crash_spoils_no_other(tmp_path: Path, alert: Aler
     assert json.loads(lines[2])["alert_id"] == "a2"
 
 
+def test_a_file_that_has_grown_large_is_put_aside_and_no_alert_in_it_comes_again(
+    tmp_path: Path, alert: Alert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("homeostat.adapters.file_alerts._MOST_BYTES", 1_000)
+    path, ids = tmp_path / "alerts", [f"a{i}" for i in range(12)]
+    for alert_id in ids:
+        FileAlerts(path).send(replace(alert, alert_id=alert_id))
+        FileAlerts(path).send(replace(alert, alert_id=alert_id))
+    kept = [file.read_text().splitlines() for file in (tmp_path / "alerts.1", path)]
+    told = [json.loads(line)["alert_id"] for lines in kept for line in lines]
+    assert told == ids[-len(told) :]
+    assert all(sum(map(len, lines)) < 2_000 for lines in kept)
+
+
 def test_a_file_that_can_not_be_written_is_transient(tmp_path: Path, alert: Alert) -> None:
     (tmp_path / "alerts").mkdir()
     with pytest.raises(TransientError, match="alerts"):

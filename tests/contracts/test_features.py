@@ -77,6 +77,16 @@ def test_writing_and_reading_nothing_is_fine(online: OnlineFeatures) -> None:
     assert online.read([]) == []
 
 
+def test_entities_without_an_event_since_a_time_are_forgotten_and_no_others(online: OnlineFeatures) -> None:
+    many = [row(f"e{i}", f"old{i}", -1 - i) for i in range(2_500)]  # more than go at a stroke
+    online.write([*many, row("e", "at it", 0), row("f", "new", 1), row("g", "back", -5)])
+    online.write([row("h", "back", 2)])
+    assert online.forget(NOON) == 2_500
+    assert online.read(["old0", "old2499"]) == [None, None]
+    assert [found is not None for found in online.read(["at it", "new", "back"])] == [True] * 3
+    assert online.forget(NOON) == 0
+
+
 @pytest.mark.parametrize("hours", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_an_older_row_never_overwrites_a_newer_one_within_a_call(
     online: OnlineFeatures, hours: tuple[int, ...]

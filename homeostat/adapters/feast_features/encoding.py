@@ -55,6 +55,10 @@ class QuickStore(ABC):
     ) -> list[Sequence[bytes | None]]:
         """Return for each key, in the order asked, the cells of the names, None for each that isn't there."""
 
+    @abstractmethod
+    def forget(self, config: RepoConfig, table: FeatureView, before: datetime) -> int:
+        """Delete the rows of events before a time and return how many went; one that is written meanwhile stays."""
+
     def online_write_batch(
         self,
         config: RepoConfig,

@@ -88,6 +88,17 @@ class FeastOnlineFeatures:
                 found.update(zip(ids, map(self._row, self._stored(ids)), strict=True))
         return [found[entity_id] for entity_id in entity_ids]
 
+    def forget(self, before: datetime) -> int:
+        """Delete the rows of events before a time and return how many went; another of Feast's stores is left alone.
+
+        Raises:
+            TransientError: The store can't be reached or is locked.
+        """
+        if not isinstance(self._store, QuickStore):
+            return 0
+        with self._errors():
+            return self._store.forget(self._config, self._view, before)
+
     def _cells(self, row: FeatureRow) -> list[bytes]:
         cells = [encoded(value, categorical=c.categorical) for c, value in zip(self._columns, row.values, strict=True)]
         return [*cells, encoded_time(row.event_time)]

@@ -7,7 +7,7 @@ the next event of each entity.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
 from typing import Literal
@@ -24,6 +24,10 @@ from redis.retry import Retry
 from homeostat.adapters.feast_features.encoding import EPOCH, MICROSECOND, EncodedRow, QuickStore
 from homeostat.errors import HomeostatError, TransientError
 
+_DELETE_IF_STILL = """
+if redis.call("HGET", KEYS[1], ARGV[1]) == ARGV[2] then return redis.call("UNLINK", KEYS[1]) end
+return 0
+"""
 _AT_A_STROKE = 500  # rows: 1 or 2 ms in which Redis answers nobody else
 
 TYPE = "homeostat.adapters.feast_features.redis_online.QuickRedisOnlineStore"
@@ -69,6 +73,17 @@ class QuickRedisOnlineStore(QuickStore, RedisOnlineStore):
                 pipe.execute_command("HMGET", key + project, *fields)
             found: list[Sequence[bytes | None]] = pipe.execute()
             return found
+
+    def forget(self, config: RepoConfig, table: FeatureView, before: datetime) -> int:
+        """Delete the rows of events before a time, in passing over all keys; none that has a newer one by then."""
+        client, stamp_field = self._get_client(config.online_store), f"_ts:{table.name}".encode()
+        delete = client.register_script(_DELETE_IF_STILL)
+        gone = 0
+        for key in client.scan_iter(match=b"*" + config.project.encode(), count=_AT_A_STROKE):
+            stamp = client.hget(key, stamp_field)  # another product's key has none
+            if stamp and Timestamp.FromString(stamp).ToDatetime(UTC) < before:
+                gone += delete(keys=[key], args=[stamp_field, stamp])
+        return gone
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> "Redis | RedisCluster":
         """Return the client; it tries once more, on a new connection: by default it would wait for seconds."""

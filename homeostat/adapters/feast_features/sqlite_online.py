@@ -14,6 +14,7 @@ from feast.infra.online_stores.helpers import compute_table_id
 from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
 
 from homeostat.adapters.feast_features.encoding import EncodedRow, QuickStore
+from homeostat.features.schema import EVENT_TIME_US
 
 _TYPE = "homeostat.adapters.feast_features.sqlite_online.BatchSqliteOnlineStore"
 
@@ -23,6 +24,11 @@ _TABLE = """CREATE TABLE IF NOT EXISTS "{table}" (
 ) WITHOUT ROWID"""
 _WRITE = """INSERT INTO "{table}" (entity_key, feature_name, value, event_ts) VALUES (?, ?, ?, ?)
     ON CONFLICT (entity_key, feature_name) DO UPDATE SET value = excluded.value, event_ts = excluded.event_ts"""
+# The time of the event stands in each cell of a row; one of them is enough to find the row by.
+_OLD = """SELECT entity_key FROM "{table}" WHERE entity_key > ? AND feature_name = ? AND event_ts < ?
+    ORDER BY entity_key LIMIT ?"""
+_FORGET = 'DELETE FROM "{table}" WHERE entity_key = ? AND event_ts < ?'
+_AT_A_STROKE = 1_000  # entities: while they are deleted nobody else writes
 _READ = 'SELECT entity_key, feature_name, value FROM "{table}" WHERE entity_key IN ({marks})'
 
 
@@ -74,6 +80,18 @@ class BatchSqliteOnlineStore(QuickStore, SqliteOnlineStore):
         for key, name, value in self._get_conn(config).execute(sql, keys):
             rows[key][name] = value
         return [[rows[key].get(name) for name in names] for key in keys]
+
+    def forget(self, config: RepoConfig, table: FeatureView, before: datetime) -> int:
+        """Delete the rows of events before a time, some entities at a stroke."""
+        connection, name, seconds = self._get_conn(config), _table(config, table), _stored_seconds(before)
+        gone, key = 0, b""
+        while True:
+            found = connection.execute(_OLD.format(table=name), (key, EVENT_TIME_US, seconds, _AT_A_STROKE)).fetchall()
+            if not found:
+                return gone
+            with connection:
+                connection.executemany(_FORGET.format(table=name), [(old, seconds) for (old,) in found])
+            gone, key = gone + len(found), found[-1][0]
 
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
         """Return the connection, in a mode in which readers and the writer don't wait for each other."""

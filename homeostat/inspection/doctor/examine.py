@@ -22,12 +22,12 @@ def _looked_at(home: Path) -> Iterator[Finding]:
     yield machine.python()
     yield from machine.libraries()
     yield from _safely("disk", lambda: machine.disk(home))
+    if not (home / "contract.yaml").exists():  # else one product that was played by itself: it listens nowhere
+        yield from _safely("ports", lambda: processes.ports(home))
     if not home.exists():
         return
     yield from _safely("permissions", lambda: machine.permissions(home))
     yield from _safely("processes", lambda: processes.lives(home))
-    if (home / "instance.json").exists() or (home / "products").exists():
-        yield from _safely("ports", lambda: processes.ports(home))
     yield from stores.sqlite([home / "mlflow.db"])
     for contract in [*sorted(home.glob("products/*/contract.yaml")), *home.glob("contract.yaml")]:
         yield from _product(contract.parent)

@@ -109,7 +109,7 @@ def clock(home: Path, known: Contract) -> list[Finding]:
         return [ok("clock", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, nothing in the log yet")]
     shown = stream_time(home)
     if shown is None and not (instance_of(home) / "instance.json").exists():
-        return [ok("clock", "a replay by itself: its time is the recording's")]
+        return [ok("clock", "history was played, nothing runs: its time is the recording's")]
     now = shown or datetime.now(UTC)
     last, topic = _last_time(home, known)
     if last is not None and last > now + _SKEW:

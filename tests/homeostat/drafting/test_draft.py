@@ -162,6 +162,7 @@ def test_the_events_id_stands_for_an_entity_that_is_missing(clean: pl.DataFrame,
     draft = drafted(clean.select("order_id", "ordered_at", "load", "late"))
     assert draft.entity_column is None
     assert contract_of(draft).event.fields["entity"].type == "string"
+    assert contract_of(draft).retention.entities == timedelta(days=30)  # else the store grows by a row an event
 
 
 def test_names_that_yaml_reads_otherwise_and_words_of_python_come_through(

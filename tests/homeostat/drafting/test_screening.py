@@ -6,7 +6,7 @@ import pytest
 
 from homeostat.drafting.columns import read_columns
 from homeostat.drafting.draft import Draft
-from homeostat.drafting.leaks import rises_with_time, telling
+from homeostat.drafting.leaks import rank_correlation, telling
 
 Drafted = Callable[..., Draft]
 RNG = np.random.default_rng(3)
@@ -44,6 +44,15 @@ def test_each_kind_of_bad_column_is_left_out_with_its_reason(clean: pl.DataFrame
         "counter": "trend",
         "shipped_on": "after_event",
     }
+
+
+def test_what_says_how_long_the_label_took_is_known_too_late(clean: pl.DataFrame, drafted: Drafted) -> None:
+    opened, closed = (pl.col(name).str.to_datetime(time_zone="UTC") for name in ("ordered_at", "closed_at"))
+    hours = (closed - opened).dt.total_seconds() / 3600
+    planned = hours * (1 + 0.05 * pl.Series(RNG.normal(size=clean.height)))
+    draft = drafted(clean.with_columns(hours_to_close=hours.round(2), planned_hours=planned))
+    assert kinds(draft) == {"hours_to_close": "after_event"}
+    assert [warning for warning in draft.warnings if warning.startswith("planned_hours: goes with how long")]
 
 
 def test_honest_columns_are_kept(clean: pl.DataFrame, drafted: Drafted) -> None:
@@ -111,7 +120,7 @@ def test_too_few_rows_of_a_label_say_nothing() -> None:
 def test_what_goes_with_time_is_measured_by_ranks(values: list[int], expected: float) -> None:
     column = read_columns(pl.DataFrame({"x": list(values)}))[0][0]
     times = pl.Series(range(100)).cast(pl.Datetime("us", "UTC"))
-    assert rises_with_time(column, times) == pytest.approx(expected, abs=0.01)
+    assert rank_correlation(column, times) == pytest.approx(expected, abs=0.01)
 
 
 def test_what_cannot_be_read_is_no_absence() -> None:

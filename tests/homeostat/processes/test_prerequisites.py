@@ -6,7 +6,7 @@ import pytest
 
 from homeostat.contract.load import DIGEST_FILE, contract_digest, load_contract
 from homeostat.errors import ContractError, HomeostatError
-from homeostat.processes.prerequisites import choose_ports, read_contracts, store_contracts
+from homeostat.processes.prerequisites import choose_ports, left_alone, read_contracts, store_contracts
 
 TURBINES = (Path(__file__).parents[2] / "loop" / "turbines.yaml").read_text()
 
@@ -89,6 +89,12 @@ def test_the_digest_is_that_of_the_contract_which_was_given(home: Path, write: C
 
 def test_without_a_contract_the_products_of_the_folder_run(home: Path) -> None:
     assert list(read_contracts([], home)) == ["turbines"]
+
+
+def test_a_product_of_the_folder_that_no_contract_names_is_told(home: Path, write: Callable[..., Path]) -> None:
+    other = write("other.yaml", ("product: turbines", "product: windmills"))
+    assert left_alone(home, read_contracts([other], home)) == ["turbines"]
+    assert left_alone(home, read_contracts([], home)) == []
 
 
 def test_without_any_product_a_contract_is_asked_for(tmp_path: Path) -> None:

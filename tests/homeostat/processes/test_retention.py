@@ -30,6 +30,19 @@ def test_messages_and_rows_older_than_the_contract_says_are_forgotten(
     assert product.stack.log.end(topic_name("turbines", "features")) == 100
 
 
+def test_the_stored_row_of_an_entity_that_was_not_seen_for_long_is_forgotten(
+    product: Product, send: Callable[[datetime, int], None], serve: Callable[[datetime], None]
+) -> None:
+    contract = parse_contract(TURBINES.read_text() + "retention: {entities: 10d}\n", "c")
+    send(START, 9)
+    serve(START)
+    send(START + timedelta(days=8), 4)
+    serve(START + timedelta(days=8))
+    Retention(contract, product.stack).run(START + timedelta(days=11))
+    found = product.stack.online.read([f"t{i}" for i in range(9)])
+    assert [row is not None for row in found] == [True] * 4 + [False] * 5
+
+
 def test_a_look_is_taken_every_six_hours(
     product: Product, send: Callable[[datetime, int], None], serve: Callable[[datetime], None]
 ) -> None:
