@@ -78,9 +78,8 @@ class OnlineRow:
 class OnlineFeatures(Protocol):
     """The last feature row of each entity.
 
-    Obligations: a row with an older event time never overwrites a newer one within one call; writing the
-    same row again changes nothing; a missing cell comes back as None; types come back as they went in;
-    ``forget`` takes no row at or after its time, one that is written meanwhile least of all.
+    Obligations: within a call an older row never overwrites a newer one; writing one again changes nothing; missing
+    comes back as None; types come back as they went in; ``forget`` takes no row at or after its time.
     """
 
     def write(self, rows: Sequence[FeatureRow]) -> None:
@@ -96,9 +95,8 @@ class OnlineFeatures(Protocol):
 class OfflineFeatures(Protocol):
     """Every feature row and every mature outcome, for training.
 
-    Obligations: a row is kept once by event id, however often it is written, and survives a kill -9;
-    ``training_frame`` is a point-in-time join: for each labelled outcome the features of its entity as of its
-    event time; ``forget`` takes no row at or after its time, and leaves none that is a week older.
+    Obligations: a row is kept once by event id and survives a kill -9; ``training_frame`` is a point-in-time join:
+    the entity's features at each labelled event's time; ``forget`` takes none from its time on, leaves none a week older.
     """
 
     def write_features(self, rows: Sequence[FeatureRow | FeatureRows]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from typing import Literal
 
 from feast import FeatureView, RepoConfig
@@ -77,12 +77,16 @@ class QuickRedisOnlineStore(QuickStore, RedisOnlineStore):
     def forget(self, config: RepoConfig, table: FeatureView, before: datetime) -> int:
         """Delete the rows of events before a time, in passing over all keys; none that has a newer one by then."""
         client, stamp_field = self._get_client(config.online_store), f"_ts:{table.name}".encode()
-        delete = client.register_script(_DELETE_IF_STILL)
-        gone = 0
-        for key in client.scan_iter(match=b"*" + config.project.encode(), count=_AT_A_STROKE):
-            stamp = client.hget(key, stamp_field)  # another product's key has none
-            if stamp and Timestamp.FromString(stamp).ToDatetime(UTC) < before:
-                gone += delete(keys=[key], args=[stamp_field, stamp])
+        keys, gone = client.scan_iter(match=b"*" + config.project.encode(), count=_AT_A_STROKE), 0
+        while some := list(islice(keys, _AT_A_STROKE)):
+            with client.pipeline(transaction=False) as pipe:
+                for key in some:
+                    pipe.execute_command("HGET", key, stamp_field)
+                stamps = zip(some, pipe.execute(), strict=True)
+                for key, stamp in stamps:
+                    if stamp and Timestamp.FromString(stamp).ToDatetime(UTC) < before:  # another product's key has none
+                        pipe.execute_command("EVAL", _DELETE_IF_STILL, 1, key, stamp_field, stamp)
+                gone += sum(pipe.execute())
         return gone
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> "Redis | RedisCluster":
