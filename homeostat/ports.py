@@ -95,8 +95,8 @@ class OnlineFeatures(Protocol):
 class OfflineFeatures(Protocol):
     """Every feature row and every mature outcome, for training.
 
-    Obligations: a row is kept once by event id and survives a kill -9; ``training_frame`` is a point-in-time join:
-    the entity's features at each labelled event's time; ``forget`` takes none from its time on, leaves none a week older.
+    Obligations: a row is kept once by event id and survives a kill -9; ``training_frame`` is a point-in-time join, at
+    the event time of each labelled outcome; ``forget`` takes no row from its time on and leaves none a week older.
     """
 
     def write_features(self, rows: Sequence[FeatureRow | FeatureRows]) -> None:
