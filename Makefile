@@ -26,7 +26,7 @@ check: $(READY) ## style, types, layering
 	$(BIN)/lint-imports
 
 prove-crashes: $(READY) ## kill -9 at every step boundary and at 50 random moments under traffic
-	HOMEOSTAT_CRASHES=50 $(BIN)/python -m pytest -v --durations=0 $(ARGS) tests/real/test_boundaries.py tests/real/test_up.py
+	HOMEOSTAT_CRASHES=50 $(BIN)/python -m pytest -v --durations=0 $(ARGS) tests/real/test_boundaries.py tests/real/test_kills.py
 
 bench: $(READY) ## speed and memory, each as a ratio against a peer in the same run
 	$(BIN)/python -m pytest -m "bench and not peers" -s $(ARGS) tests/benchmarks

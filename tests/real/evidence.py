@@ -31,9 +31,15 @@ class Evidence:
         self.product = product
         self.home = product_home(instance, product)
         self.log = SqliteLog(self.home / "log.db") if log is None else log
+        self._begun: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Leave what is there by now out of all that follows."""
+        names = {topic for row in FLOW for topic in row.produces}
+        self._begun = {name: self.log.end(topic_name(self.product, name)) for name in names}
 
     def records(self, topic: str) -> list[Record]:
-        return [record for _, record in Tail(self.log, self.product).after(topic)]
+        return [record for _, record in Tail(self.log, self.product).after(topic, self._begun.get(topic, 0))]
 
     def predicted(self) -> dict[str, set[str]]:
         """The ids of each event's predictions; one written again has the same id."""

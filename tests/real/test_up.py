@@ -1,25 +1,16 @@
-"""`homeostat up` by its command: what a user sees, and what survives kill -9."""
+"""`homeostat up` by its command: what a user sees."""
 
-import signal
-import sys
-from collections import Counter
 from collections.abc import Iterator
-from os import environ
 from pathlib import Path
-from time import sleep
 
 import httpx
-import numpy as np
 import pytest
 
-from .evidence import PRODUCT, Evidence
+from .evidence import PRODUCT
 from .running import Up, homeostat, started, until
-from .traffic import Traffic, event, label
+from .traffic import event, label
 
 CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
-CRASHES = int(environ.get("HOMEOSTAT_CRASHES", "6"))
-VICTIMS = ("server", "keeper", "trainer", "supervisor")
-LONGEST_S = 3.0 if CRASHES <= 6 else 12.0  # between two kills
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -91,47 +82,3 @@ def test_a_folder_without_a_product_asks_for_a_contract(tmp_path: Path) -> None:
     done = homeostat("up", "--home", tmp_path)
     assert done.returncode == 1
     assert "--contract FILE" in done.stderr
-
-
-def victims(crashes: int) -> list[str]:
-    """Who is killed when: everybody once in each four, in random order, so that nobody dies too often in a minute."""
-    rng = np.random.default_rng(7)
-    rounds = [rng.permutation(VICTIMS).tolist() for _ in range(-(-crashes // len(VICTIMS)))]
-    return [victim for once in rounds for victim in once][:crashes]
-
-
-@pytest.mark.timeout(600 + 90 * CRASHES)
-def test_kills_at_random_moments_under_traffic_lose_nothing_that_was_acknowledged(
-    up: Up, capsys: pytest.CaptureFixture[str]
-) -> None:
-    home, port = up.home, up.instance["port"]
-    traffic = Traffic(up.url)
-    traffic.tried.events |= {"one": "t1", "two": "t2"}  # of the tests before
-    traffic.tried.labels |= {"one": 1.0}
-    traffic.start()
-    rng = np.random.default_rng(11)
-    try:
-        for victim in victims(CRASHES):
-            sleep(rng.uniform(0.2, LONGEST_S))
-            if victim == "supervisor":
-                up.kill_supervisor()
-                up = Up(home, "--port", port)  # the folder knows its products
-            else:
-                up.kill(victim)
-        before = len(traffic.acknowledged.labels)
-        until(lambda: len(traffic.acknowledged.labels) > before, why=up.screen)
-        traffic.stop()
-        evidence = Evidence(home)
-        until(lambda: not evidence.unread("detect"), why=lambda: (evidence.unread(), up.screen()))
-        assert up.stop(signal.SIGINT) == 0, up.screen()
-    finally:
-        traffic.stop()
-        if up.process.poll() is None:
-            up.kill_supervisor()
-    assert not traffic.refused
-    evidence.check(traffic.acknowledged, traffic.tried)
-    killed = ", ".join(f"{name} {count}" for name, count in Counter(victims(CRASHES)).items())
-    verified = f"ledger: {evidence.ledger_entries()} entries verified"
-    with capsys.disabled():  # a receipt for whoever looks on
-        receipt = ["", f"killed: {killed}", *evidence.counts(traffic.acknowledged), verified, ""]
-        sys.stdout.write("\n".join(receipt))

@@ -1,5 +1,6 @@
 """A producer that sends until it is acknowledged, and remembers what was."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from threading import Event, Thread
 from time import sleep
@@ -26,6 +27,7 @@ class Traffic(Thread):
         super().__init__(daemon=True)
         self.acknowledged, self.tried = Sent(), Sent()
         self.refused: list[str] = []
+        self.arms: Counter[str] = Counter()  # who answered
         self._url = f"{url}/v1/{PRODUCT}"
         self._over = Event()
 
@@ -47,6 +49,7 @@ class Traffic(Thread):
         if answer := self.post(http, "predict", {"rows": rows}):
             self.acknowledged.events[events[3]["event_id"]] = events[3]["turbine"]
             found = answer.json()["predictions"]
+            self.arms.update(p["arm"] for p in found)
             self.acknowledged.predictions.update({p["event_id"]: p["prediction_id"] for p in found})
         if self.post(http, "labels", {"labels": labels}):
             self.acknowledged.labels.update({x["event_id"]: float(x["fails"]) for x in labels})
