@@ -124,6 +124,7 @@ class Aliases:
     challenger: str | None = None
     previous: str | None = None
     share: float | None = None  # of entities that the challenger answers; None: as the contract begins a canary
+    vouched: "Aliases | None" = field(default=None, compare=False, repr=False)  # by the loop; None: nobody yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +167,9 @@ class DecisionDesk(Protocol):
 class ModelRegistry(AliasReader, DecisionDesk, Protocol):
     """Versions of one product's model and the aliases that say who serves.
 
-    Obligations: versions are immutable and never reused; ``register`` with a ``request_id`` already registered
-    returns that version and stores nothing; an alias points to one version; ``aliases`` and ``decisions`` see
-    edits made by others, e.g. by a person in the registry's UI, and may be asked every second. A version or the
-    model has at most one open decision, the last one set, while the tag ``homeostat.decision`` is there.
+    Obligations: versions are immutable and never reused; ``register`` with a known ``request_id`` gives its version and
+    stores nothing; an alias points to one version; ``aliases`` and ``decisions`` see a person's edits and may be asked
+    every second. A version or the model has at most one open decision, the last set, while its tag is there.
     """
 
     def register(self, package: ModelPackage, request_id: str) -> str:
@@ -188,8 +188,8 @@ class ModelRegistry(AliasReader, DecisionDesk, Protocol):
     def mover(self, alias: str, version: str | None) -> str | None:
         """Return who put an alias on a version, or took it away (None), where the registry knows who asks it."""
 
-    def tag(self, version: str, tags: Mapping[str, str]) -> None:
-        """Add or replace tags of a version."""
+    def tag(self, version: str | None, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version, of the model itself with None."""
 
     def describe(self, version: str, text: str | None, pages: Mapping[str, str]) -> None:
         """Put a text (Markdown), if one is given, and pages by file name beside a version, in place of older ones."""
@@ -272,8 +272,8 @@ class Alert:
 class AlertSink(Protocol):
     """Where alerts go: to people.
 
-    Obligations: an alert whose id was sent before changes nothing, also after a restart where the sink keeps anything
-    at all; an alert that was acknowledged survives a kill -9; after a failure the same alert may be sent again.
+    Obligations: an alert whose id was sent before changes nothing, nor after a restart where the sink keeps anything;
+    an alert that was acknowledged survives a kill -9; after a failure the same alert may be sent again.
     """
 
     def send(self, alert: Alert) -> None:

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from homeostat.canary.routing import served
 from homeostat.errors import HomeostatError, ModelError, TransientError
 from homeostat.ports import Aliases, ModelPackage
 
@@ -31,8 +32,8 @@ class Registry(Protocol):
 class FollowedRegistry:
     """Aliases and the packages behind them, kept below a folder by a thread that asks the registry four times a second.
 
-    A new alias is shown once its package is on this disk. While the registry is away, and after a restart
-    meanwhile, the last known models go on serving.
+    A new alias is shown once its package is on this disk, and never where the loop vouches for another version. While
+    the registry is away, and after a restart meanwhile, the last known models go on serving.
 
     Raises:
         TransientError: The registry has never answered yet.
@@ -96,7 +97,7 @@ class FollowedRegistry:
     def _look(self) -> None:
         if self._registry is None:
             self._registry = self._open()
-        aliases = self._registry.aliases()
+        aliases = served(self._registry.aliases())
         wanted = {version for version in (aliases.champion, aliases.challenger, aliases.previous) if version}
         for version in wanted:
             if not self._file(version).exists():

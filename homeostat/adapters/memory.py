@@ -135,8 +135,8 @@ class MemoryRegistry:
         """Return who put an alias on a version, by the tags of the model."""
         return mover_in(self._model_tags, alias, version)
 
-    def tag(self, version: str, tags: Mapping[str, str]) -> None:
-        """Add or replace tags of a version."""
+    def tag(self, version: str | None, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version, of the model itself with None."""
         self._retag(version, tags)
 
     def describe(self, version: str, text: str | None, pages: Mapping[str, str]) -> None:

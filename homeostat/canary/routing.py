@@ -40,3 +40,25 @@ def share_of(aliases: Aliases, policy: CanaryPolicy) -> float:
 def propensity(arm: Arm, share: float) -> float:
     """Return the probability with which an entity falls into ``arm`` while a canary of ``share`` runs."""
     return {Arm.CHALLENGER: share, Arm.CHAMPION: 1.0 - share, Arm.NONE: 1.0}[arm]
+
+
+def served(aliases: Aliases) -> Aliases:
+    """Return who may answer: an alias that was moved onto a version that the loop doesn't vouch for moves nothing.
+
+    Whoever has to go back in a hurry needs no healer: each of the versions vouched for may be made the champion. Where
+    the loop never gave its word, the aliases hold as they are.
+
+    >>> vouched = Aliases("4", "5", "3")
+    >>> served(Aliases("9", "5", "3", vouched=vouched)), served(Aliases("3", "9", "3", vouched=vouched)).challenger
+    (Aliases(champion='4', challenger='5', previous='3', share=None), None)
+    >>> served(Aliases("3", "5", "3", vouched=vouched)).champion, served(Aliases(vouched=vouched)).champion
+    ('3', '4')
+    """
+    vouched = aliases.vouched
+    if vouched is None:
+        return aliases
+    known = {vouched.champion, vouched.challenger, vouched.previous} - {None}
+    champion = aliases.champion if aliases.champion in known else vouched.champion
+    challenger = aliases.challenger if aliases.challenger == vouched.challenger else None
+    previous = aliases.previous if aliases.previous in known else vouched.previous
+    return Aliases(champion, challenger, previous, aliases.share)

@@ -7,7 +7,7 @@ from homeostat.errors import ModelError, StaleCaseError, TransientError
 from homeostat.healing.by_hand import Misplaced, moved_by_hand
 from homeostat.healing.closing import MOVED
 from homeostat.healing.operator import REFUSED, named
-from homeostat.healing.tags import ANSWER_TAG
+from homeostat.healing.tags import ANSWER_TAG, vouched_tag
 from homeostat.metric_names import DECISIONS
 from homeostat.ports import ALIASES, Aliases, CaseStore, Ledger, ModelRegistry, Telemetry
 from homeostat.records import Action, CanaryVerdict, Case, derived_id
@@ -45,9 +45,18 @@ class AliasWatch:
             if not isinstance(found, Misplaced):
                 if case.on_trial and found is None and aliases.share != case.share is not None:  # its tag was edited
                     self._registry.set_alias("challenger", case.challenger, case.share)
+                if found is None:
+                    self.vouch(
+                        Aliases(case.champion, case.challenger if case.on_trial else None, case.previous), aliases
+                    )
                 return found and self._signed(found, aliases)
             self._put_back(found, case, aliases, now)
         return None
+
+    def vouch(self, wanted: Aliases, aliases: Aliases) -> None:
+        """Say in the registry who may serve, unless that is what it says: no other version will, whatever its alias."""
+        if aliases.vouched != wanted:
+            self._registry.tag(None, vouched_tag(wanted))
 
     def _adopt(self, case: Case, aliases: Aliases, now: datetime) -> None:
         """Take a champion that no decision of ours put there as it is: there is nobody to go back to."""

@@ -33,8 +33,7 @@ class Serving:
 def serving_at(entries: Iterable[LedgerEntry], time: datetime) -> Serving:
     """Return who served at a moment.
 
-    An alias that a person moved where it can't stay serves until it is put back, seconds at most; the ledger's
-    ``put_back`` says when that was.
+    An alias that a person moved where it can't stay changes nothing: the loop doesn't vouch for that version.
 
     Args:
         entries: Of the ledger, in order.

@@ -9,6 +9,7 @@ BY_TAG = "homeostat.decision_by"
 REASON_TAG = "homeostat.decision_reason"
 ANSWER_TAG = "homeostat.decision_answer"
 SHARE_TAG = "homeostat.canary_share"  # on the model, where it is read together with the aliases
+VOUCHED_TAG = "homeostat.vouched"  # so is this
 
 
 def decision_in(version: str | None, tags: Mapping[str, str]) -> OperatorDecision | None:
@@ -50,14 +51,31 @@ def share_tag(version: str, share: float) -> dict[str, str | None]:
     return {SHARE_TAG: f"{version}: {share}"}
 
 
+def vouched_tag(aliases: Aliases) -> dict[str, str]:
+    """Return the tag by which the loop says whom it means to serve, whatever an alias is moved to by hand.
+
+    >>> vouched_tag(Aliases("4", previous="3"))
+    {'homeostat.vouched': 'champion=4 previous=3'}
+    """
+    named = [(alias, getattr(aliases, alias)) for alias in ALIASES]
+    return {VOUCHED_TAG: " ".join(f"{alias}={version}" for alias, version in named if version)}
+
+
 def aliases_in(versions: Mapping[str, str], tags: Mapping[str, str]) -> Aliases:
     """Return who serves by the registered model's aliases and tags.
 
     >>> aliases_in({"champion": "1", "challenger": "2", "mine": "7"}, {"homeostat.canary_share": "2: 0.25"})
     Aliases(champion='1', challenger='2', previous=None, share=0.25)
     """
-    known = {alias: str(versions[alias]) for alias in ALIASES if alias in versions}
-    return Aliases(**known, share=_share(known.get("challenger"), tags.get(SHARE_TAG, "")))
+    champion, challenger, previous = (str(versions[alias]) if alias in versions else None for alias in ALIASES)
+    share = _share(challenger, tags.get(SHARE_TAG, ""))
+    return Aliases(champion, challenger, previous, share, _vouched(tags.get(VOUCHED_TAG, "")))
+
+
+def _vouched(text: str) -> Aliases | None:
+    said = {alias: version for alias, _, version in (word.partition("=") for word in text.split())}
+    champion, challenger, previous = (said.get(alias) or None for alias in ALIASES)
+    return Aliases(champion, challenger, previous) if champion else None  # else a person's words
 
 
 def _share(challenger: str | None, text: str) -> float | None:

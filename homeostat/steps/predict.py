@@ -8,7 +8,7 @@ from math import isfinite
 from time import perf_counter
 from typing import Protocol
 
-from homeostat.canary.routing import arm_of, propensity, share_of
+from homeostat.canary.routing import arm_of, propensity, served, share_of
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError, ModelError
 from homeostat.features.query import Query
@@ -147,7 +147,7 @@ class PredictStep:
         return predictions
 
     def _score(self, values: list[Values]) -> _Scored:
-        aliases = self._registry.aliases()
+        aliases = served(self._registry.aliases())
         scored = _Scored(aliases)
         wanted = [v for v in (aliases.champion, aliases.challenger, aliases.previous) if v]
         self._models = {version: model for version, model in self._models.items() if version in wanted}

@@ -161,9 +161,10 @@ class PromoteStep:
         """Give a challenger its first share of the traffic, or a greater one."""
         self._record(verdict, aliases.champion, now)
         share = self._share(verdict)
-        self._registry.set_alias("challenger", verdict.version, share)
         if case.champion is None:  # it served before the case knew of such things
             case = replace(case, champion=aliases.champion, previous=aliases.previous)
+        self._watch.vouch(Aliases(case.champion, verdict.version, case.previous), aliases)
+        self._registry.set_alias("challenger", verdict.version, share)
         case = replace(case, share=share, share_since=now)
         if verdict.action is Action.START:
             case = replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now)
@@ -204,6 +205,8 @@ class PromoteStep:
         """Point ``champion`` to a version, the way back first, and return the case that knows."""
         version = str(verdict.version)
         before = case.champion or (aliases.champion if aliases.champion != version else aliases.previous)
+        previous = case.previous if before == version else before
+        self._watch.vouch(Aliases(version, case.challenger, previous), aliases)
         if before != version:
             if before != aliases.previous:
                 self._registry.set_alias("previous", before)

@@ -8,6 +8,7 @@ import pytest
 
 from homeostat.adapters.memory import MemoryRegistry
 from homeostat.errors import HomeostatError, ModelError
+from homeostat.healing.tags import VOUCHED_TAG, vouched_tag
 from homeostat.ports import Aliases, ModelPackage, ModelRegistry, OperatorDecision
 
 PACKAGE = ModelPackage(
@@ -84,6 +85,17 @@ def test_the_challengers_share_is_read_with_the_aliases_and_is_no_other_versions
     assert registry.aliases() == Aliases(champion=first, challenger=second)
     registry.set_alias("challenger", None)
     assert registry.aliases() == Aliases(champion=first)
+
+
+def test_whom_the_loop_vouches_for_is_read_with_the_aliases(registry: ModelRegistry) -> None:
+    version = registry.register(PACKAGE, "r1")
+    registry.set_alias("champion", version)
+    assert registry.aliases().vouched is None
+    registry.tag(None, vouched_tag(Aliases("7", previous=version)))
+    assert registry.aliases() == Aliases(version)
+    assert registry.aliases().vouched == Aliases("7", None, version)
+    registry.tag(None, {VOUCHED_TAG: "whoever you like"})
+    assert registry.aliases().vouched is None
 
 
 def test_an_alias_can_be_cleared_also_twice(registry: ModelRegistry) -> None:

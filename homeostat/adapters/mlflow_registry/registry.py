@@ -129,13 +129,14 @@ class MlflowRegistry:
         return mover_in(self._registered().tags, alias, version)
 
     @mlflow_errors()
-    def tag(self, version: str, tags: Mapping[str, str]) -> None:
-        """Add or replace tags of a version.
+    def tag(self, version: str | None, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version, of the model itself with None.
 
         Raises:
             ModelError: There is no such version.
         """
-        self._stored(version)
+        if version is not None:
+            self._stored(version)
         self._retag(version, tags)
 
     @mlflow_errors()

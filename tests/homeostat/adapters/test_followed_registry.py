@@ -7,6 +7,7 @@ import pytest
 from homeostat.adapters.followed_registry import FollowedRegistry
 from homeostat.adapters.memory import MemoryRegistry
 from homeostat.errors import ModelError, TransientError
+from homeostat.healing.tags import vouched_tag
 from homeostat.ports import Aliases, ModelPackage
 
 PACKAGE = ModelPackage({"model.txt": b"tree\xff"}, {"log_loss": 0.4}, {"recipe": "{}"}, {"why": "drift"})
@@ -126,3 +127,15 @@ def test_a_package_that_was_damaged_on_disk_is_fetched_anew(
         followed.load("1")
     until(file.exists)
     assert followed.load("1") == PACKAGE
+
+
+def test_an_alias_on_a_version_that_the_loop_does_not_vouch_for_is_not_followed(
+    registry: Shaky, follow: Callable[[], FollowedRegistry]
+) -> None:
+    registry.real.tag(None, vouched_tag(Aliases("1")))
+    registry.real.set_alias("champion", "2")
+    followed = follow()
+    until(lambda: registry.asked > 3)
+    assert followed.aliases() == Aliases("1")
+    registry.real.tag(None, vouched_tag(Aliases("2", previous="1")))
+    until(lambda: followed.aliases() == Aliases("2", previous="1"))

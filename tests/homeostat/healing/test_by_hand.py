@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from homeostat.canary.routing import served
 from homeostat.errors import ModelError
 from homeostat.healing.serving import serving_at
+from homeostat.healing.tags import vouched_tag
 from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import CaseState, TrainingRun, TrainingStatus
 
@@ -91,6 +93,27 @@ def test_a_version_that_was_never_validated_is_taken_off_every_alias(promoted: R
     assert promoted.registry.aliases() == before
     assert promoted.registry.answered(stranger).startswith("refused: ")
     assert told(promoted)[-1] == ("put_back", stranger)
+
+
+@pytest.mark.parametrize("alias", ["champion", "previous", "challenger"])
+def test_a_version_that_was_never_validated_answers_nobody_though_no_healer_is_there(promoted: Rig, alias: str) -> None:
+    stranger = promoted.registry.register(ModelPackage({}), "a stranger")
+    promoted.registry.set_alias(alias, stranger)
+    assert served(promoted.registry.aliases()) == Aliases("2", None, "1")
+
+
+def test_the_way_back_needs_no_healer(promoted: Rig) -> None:
+    promoted.registry.set_alias("champion", "1")
+    assert served(promoted.registry.aliases()).champion == "1"
+    promoted.registry.set_alias("champion", None)  # somebody has to
+    assert served(promoted.registry.aliases()).champion == "2"
+
+
+def test_whom_the_loop_vouches_for_is_not_a_person_s_to_say(promoted: Rig) -> None:
+    stranger = promoted.registry.register(ModelPackage({}), "a stranger")
+    promoted.registry.tag(None, vouched_tag(Aliases(stranger)))
+    promoted.run()
+    assert promoted.registry.aliases().vouched == Aliases("2", None, "1")
 
 
 @pytest.mark.parametrize("away", [0, 10 * 24], ids=["at once", "long after its first watch"])

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from homeostat.canary.routing import served
 from homeostat.codec import decode
 from homeostat.contract.model import Contract
 from homeostat.contract.policies import CanaryPolicy
@@ -164,8 +165,8 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def bring_back(self, data: st.DataObject) -> None:
         """Let a version serve that has served before, by hand: what was said of it then is not about now."""
-        served = {str(e.payload["champion"]) for e in self.rig.ledger.entries() if e.kind in {"promote", "rollback"}}
-        self.rig.registry.set_alias("champion", data.draw(st.sampled_from(sorted(served))))
+        before = {str(e.payload["champion"]) for e in self.rig.ledger.entries() if e.kind in {"promote", "rollback"}}
+        self.rig.registry.set_alias("champion", data.draw(st.sampled_from(sorted(before))))
         self.is_settled = False
 
     @precondition(lambda self: self.versions < 9)
@@ -178,13 +179,14 @@ class Histories(RuleBasedStateMachine):
         if not self.is_settled:
             return
         case, aliases = self.rig.cases.load(), self.rig.registry.aliases()
-        served = serving_at(self.rig.ledger.entries(), self.rig.now)
+        told = serving_at(self.rig.ledger.entries(), self.rig.now)
         assert aliases.champion is not None
         on_trial = (case.challenger, case.share) if case.on_trial else (None, None)
         assert (case.champion, case.previous, *on_trial) == (
             aliases.champion, aliases.previous, aliases.challenger, aliases.share,
         )  # fmt: skip
-        assert (served.champion, served.challenger, served.share) == (aliases.champion, *on_trial)
+        assert (told.champion, told.challenger, told.share) == (aliases.champion, *on_trial)
+        assert served(aliases) == aliases
         assert case.state is not CaseState.TRAINING
         assert self.rig.registry.decisions() == []
 
@@ -196,6 +198,14 @@ class Histories(RuleBasedStateMachine):
         for i, entry in enumerate(entries):
             follows(before, entry, self.rig.contract.canary.climb)
             before = serving_at(entries[: i + 1], self.rig.now)
+
+    @invariant()
+    def whoever_may_answer_has_passed_the_gates(self) -> None:
+        """At every moment, settled or not: what a person did to an alias waits for the loop to vouch for it."""
+        may = served(self.rig.registry.aliases())
+        passed = {e.payload["version"] for e in self.rig.ledger.entries() if e.kind in {"start", "promote", "adopted"}}
+        assert may.champion in passed
+        assert {may.challenger, may.previous} <= {None, *passed}
 
     @invariant()
     def a_challenger_that_a_person_took_away_gets_no_more_traffic(self) -> None:

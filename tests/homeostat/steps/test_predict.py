@@ -11,8 +11,9 @@ from homeostat.adapters.memory_features import MemoryOnlineFeatures
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.query import Query
+from homeostat.healing.tags import vouched_tag
 from homeostat.metric_names import FALLBACKS, PREDICTIONS
-from homeostat.ports import ModelPackage
+from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import Arm, FeatureRow, Prediction
 from homeostat.steps.predict import PredictStep
 from homeostat.training.models import dump_model
@@ -100,6 +101,18 @@ def test_the_champion_answers_and_the_prediction_says_so(
         assert (p.arm, p.version, p.propensity, p.fallback) == (Arm.CHAMPION, version, 1.0, None)
         assert p.score == p.scores[version]
         assert 0 < p.score < 1
+
+
+def test_a_version_that_the_loop_does_not_vouch_for_answers_nobody(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    champion = serve(registry, "champion", models[0])
+    registry.tag(None, vouched_tag(Aliases(champion)))
+    serve(registry, "challenger", models[1])
+    serve(registry, "champion", BROKEN)
+    assert {(p.arm, p.version, tuple(p.scores)) for p in predict(step, online, rows(50))} == {
+        (Arm.CHAMPION, champion, (champion,))
+    }
 
 
 def test_in_a_canary_both_models_score_every_row_and_the_entity_decides_who_answers(
