@@ -39,6 +39,7 @@ MODEL_LOSS = "homeostat_model_loss_ratio"
 CASE_STATE = "homeostat_case_state_ratio"
 CASE_AGE = "homeostat_case_age_seconds"
 APPROVAL_WAIT = "homeostat_approval_wait_seconds"
+APPROVAL_LEFT = "homeostat_approval_left_seconds"
 CANARY_LIMIT = "homeostat_canary_limit_seconds"
 TRAININGS = "homeostat_trainings_total"
 TRAINING_CPU = "homeostat_training_cpu_seconds_total"
@@ -102,6 +103,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(CASE_STATE, "gauge", "1 for the state the healing case is in", ("product", "state")),
     Metric(CASE_AGE, "gauge", "Time since the case came into the state it is in", ("product",)),
     Metric(APPROVAL_WAIT, "gauge", "Time that a proven challenger has waited for an operator", ("product",)),
+    Metric(APPROVAL_LEFT, "gauge", "Time until one that waits is rejected; infinite where none is", ("product",)),
     Metric(CANARY_LIMIT, "gauge", "Time that the contract gives a canary", ("product",)),
     Metric(TRAININGS, "counter", "Training runs by how they ended", ("product", "status")),
     Metric(TRAINING_CPU, "counter", "CPU time spent on training", ("product",)),

@@ -8,7 +8,7 @@ from homeostat.canary.evidence import Paired
 from homeostat.canary.guardrails import breach, worst_slices
 from homeostat.canary.spread import spread_of
 from homeostat.canary.stage import Stage
-from homeostat.canary.trial import Trial
+from homeostat.canary.trial import Shift, Trial
 from homeostat.contract.policies import CanaryPolicy
 from homeostat.records import Action
 
@@ -179,8 +179,18 @@ def _described(trial: Trial, policy: CanaryPolicy, looks: int, names: tuple[str,
         "scored_rows": trial.rival.scored,
         "fallback_ratio": trial.rival.failed_ratio,
         "champion_fallback_ratio": trial.incumbent.failed_ratio,
+        **_label_free(trial.shift),
+        "calibration_error": rows.mean(rows.rival_score - rows.labels),
+        "champion_calibration_error": rows.mean(rows.incumbent_score - rows.labels),
     }
     return evidence | ({"worst_slices": worst_slices(trial)} if trial.slices else {})
+
+
+def _label_free(shift: Shift) -> dict[str, Any]:
+    """Return how much later and higher the rival answers, as far as there are rows."""
+    answered = float(shift.rows.sum())
+    sums = {"later_ratio": shift.slower, "score_difference": shift.difference}
+    return {name: float(each.sum()) / answered for name, each in sums.items()} if answered else {}
 
 
 def _bounded(found: Bounds) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The decision card: what a person wants to know before approving a challenger, from the records alone; pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -77,17 +77,18 @@ class Card:
 
     def _canary(self) -> dict[str, object]:
         seen, policy = self.evidence, self.contract.canary
-        needed = seen.get("rows_needed")
-        cautious = seen.get("rows_needed_cautious") or "out of sight"
         return {
             "verdict": self.finding,
             "share of traffic": self._traffic(),
             "rows compared": f"{seen.get('rows', 0):,} in {seen.get('blocks', 0):,} blocks of {written(policy.block)}",
-            "rows needed": f"about {needed:,}, {cautious} if luck was in it" if needed else None,
+            "rows still needed": _still(seen.get("rows", 0), seen.get("rows_needed"), seen.get("rows_needed_cautious")),
             "loss, champion": seen.get("champion_loss"),
             "loss, challenger": seen.get("challenger_loss"),
             "difference": _interval(seen),
-            "rows it failed to score": _share(seen.get("fallback_ratio"), 2),
+            "mean score above the label rate": _sides(seen, "champion_calibration_error", "calibration_error"),
+            "rows not scored": _sides(seen, "champion_fallback_ratio", "fallback_ratio", _share),
+            "rows later than promised": _more(seen.get("later_ratio"), "{:+.2%} against the champion"),
+            "score against the champion's": _more(seen.get("score_difference"), "{:+.4f} on average"),
             "in its canary since": _day(self.case.since),
         }
 
@@ -215,6 +216,27 @@ def _interval(seen: Mapping[str, Any]) -> str:
     if mean is None or lower is None or upper is None:
         return ""
     return f"{mean:+.5f} [{lower:+.5f}, {upper:+.5f}]"
+
+
+def _still(rows: int, needed: int | None, cautious: int | None) -> str | None:
+    """Return how many rows more a decision is likely to take."""
+    if needed is None:
+        return None
+    unlucky = f"{max(0, cautious - rows):,}" if cautious else "out of sight"
+    return f"about {max(0, needed - rows):,} of {needed:,}; {unlucky} if luck was in it"
+
+
+def _sides(
+    seen: Mapping[str, Any], champion: str, challenger: str, said: Callable[[float], str] = lambda x: f"{x:+.4f}"
+) -> str:
+    """Return what was measured of both models; empty where it was not."""
+    both = [seen.get(champion), seen.get(challenger)]
+    old, new = (None if value is None else said(value) for value in both)
+    return "" if old is None or new is None else f"champion {old}, challenger {new}"
+
+
+def _more(value: float | None, words: str) -> str:
+    return "" if value is None else words.format(value)
 
 
 def _share(ratio: float | None, digits: int = 1) -> str:

@@ -118,15 +118,22 @@ def is_done(verdict: CanaryVerdict, case: Case, aliases: Aliases) -> bool:
     return case.state is CaseState.COOLDOWN and served == (verdict.action is Action.PROMOTE)
 
 
-def overdue(case: Case, deadline: timedelta | None, now: datetime) -> CanaryVerdict | None:
-    """Return the rejection of a proven challenger that nobody has approved in time; one that is held has no deadline.
+def approval_due(case: Case, deadline: timedelta | None) -> datetime | None:
+    """Return when a proven challenger that nobody approves is rejected, None for never: one that is held has time.
 
     Args:
         case: The case.
         deadline: How long to wait for an approval, None for ever.
-        now: When it is asked.
     """
-    if deadline is None or case.waiting_since is None or case.held or now < case.waiting_since + deadline:
+    if deadline is None or case.waiting_since is None or case.held:
+        return None
+    return case.waiting_since + deadline
+
+
+def overdue(case: Case, deadline: timedelta | None, now: datetime) -> CanaryVerdict | None:
+    """Return the rejection of a proven challenger that nobody has approved in time, None before that."""
+    due = approval_due(case, deadline)
+    if deadline is None or due is None or now < due:
         return None
     reason = f"nobody approved it within {written(deadline)}: {case.reason}"
     request_id, version = str(case.request_id), case.challenger

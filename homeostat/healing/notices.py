@@ -10,6 +10,8 @@ from homeostat.records import Action, Case, DataIncident, DriftReport, Promotion
 REMIND = timedelta(days=1)
 """How often an approval that is waited for is asked for again."""
 
+_LAST_CALL = 0.25  # of the time there is for it, at the end
+
 
 def drift_began(product: str, report: DriftReport) -> Alert:
     """Return the alert on the first drifted report of a row."""
@@ -132,17 +134,31 @@ def canary(product: str, promotion: Promotion) -> Alert | None:
     )
 
 
-def approval_wanted(product: str, case: Case, now: datetime) -> Alert:
-    """Return the alert on a challenger that waits for an operator; each day of its trial makes one of its own."""
-    since = case.since or now
-    days = max(0, (now - since) // REMIND)
+def is_last_call(case: Case, due: datetime | None, now: datetime) -> bool:
+    """Return whether most of the time for an approval is over."""
+    return due is not None and case.waiting_since is not None and now >= due - _LAST_CALL * (due - case.waiting_since)
+
+
+def approval_wanted(product: str, case: Case, due: datetime | None, now: datetime) -> Alert:
+    """Return the alert on a challenger that waits for an operator; each day of it makes one, and so does its last call.
+
+    Args:
+        product: The product.
+        case: It waits.
+        due: When it is rejected if nobody has decided, None for never.
+        now: When this is said.
+    """
+    since = case.waiting_since or case.since or now
+    days, last = max(0, (now - since) // REMIND), is_last_call(case, due, now)
+    cause = "last call" if last else str(days)
+    until = f"; rejected at {_day(due)} UTC if nobody decides" if due else ""
     return Alert(
-        alert_id=derived_id(product, "approval_wanted", str(case.request_id), since.isoformat(), str(days)),
+        alert_id=derived_id(product, "approval_wanted", str(case.request_id), since.isoformat(), cause),
         at=now,
         product=product,
         kind="approval_wanted",
-        severity="warning",
-        what=f"version {case.challenger}, on trial since {_day(since)}, waits for approval: {case.reason}",
+        severity="critical" if last else "warning",
+        what=f"version {case.challenger} has waited for approval since {_day(since)} UTC: {case.reason}{until}",
         evidence={"request_id": case.request_id or "", "version": case.challenger or ""},
         todo=f"`homeostat approve --product {product}` or `homeostat reject --product {product}`",
     )

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.healing import notices
+from homeostat.healing.closing import approval_due
 from homeostat.healing.label_watch import LabelWatch
 from homeostat.healing.streak import Streak
 from homeostat.metric_names import ALERTS
 from homeostat.ports import Alert, AlertSink, CaseStore, Telemetry
 from homeostat.records import (
+    Case,
     CaseState,
     DataIncident,
     DriftReport,
@@ -59,6 +61,7 @@ class AlertStep:
         self._labels = LabelWatch(contract.drift.window, contract.label.maturity, contract.drift.min_rows)
         self._labels_stale = False
         self._asked_at: datetime | None = None  # for an approval
+        self._is_last_call = False
         self._known: set[str] = set()  # ids that this process has queued
         self._waiting: list[_Waiting] = []
 
@@ -75,18 +78,25 @@ class AlertStep:
 
     def tick(self, now: datetime) -> list[Record]:
         """Send what the passing of time gives cause for, and try again what could not be sent."""
-        case = self._cases.load()
-        if case.state is not CaseState.WAITING:
-            self._asked_at = None
-        elif self._asked_at is None or now - self._asked_at >= notices.REMIND:
-            self._queue([notices.approval_wanted(self._product, case, now)])
-            self._asked_at = now
+        self._queue(self._approval(self._cases.load(), now))
         stale = self._labels.finding()
         if stale is not None and not self._labels_stale:
             self._queue([notices.labels_stale(self._product, stale, now)])
         self._labels_stale = stale is not None
         self._deliver(now)
         return []
+
+    def _approval(self, case: Case, now: datetime) -> list[Alert]:
+        """Return what asks for an approval: at once, each day, and when its time is nearly over."""
+        if case.state is not CaseState.WAITING:
+            self._asked_at, self._is_last_call = None, False
+            return []
+        due = approval_due(case, self._contract.canary.approval_deadline)
+        is_last, was_last = notices.is_last_call(case, due, now), self._is_last_call
+        if self._asked_at is not None and now - self._asked_at < notices.REMIND and is_last == was_last:
+            return []
+        self._asked_at, self._is_last_call = now, is_last
+        return [notices.approval_wanted(self._product, case, due, now)]
 
     def _alerts(self, records: Sequence[Record]) -> Iterator[Alert]:
         """Fold records into memory and give the alerts they are the cause of."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from homeostat.contract.model import Contract
@@ -13,6 +14,7 @@ from homeostat.healing.closing import (
     SERVING,
     SHARE,
     afresh,
+    approval_due,
     as_left,
     begun_in,
     closed,
@@ -26,14 +28,10 @@ from homeostat.healing.closing import (
     still_true,
 )
 from homeostat.healing.envelope import outside
-from homeostat.metric_names import APPROVAL_WAIT, CASE_AGE, CASE_STATE, DECISIONS
+from homeostat.healing.outcomes import OUTCOMES, tell, tell_it_waits
+from homeostat.metric_names import APPROVAL_LEFT, APPROVAL_WAIT, CASE_AGE, CASE_STATE, DECISIONS
 from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, Telemetry
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, Record, derived_id
-
-OUTCOME_TAG = "homeostat.outcome"
-REASON_TAG = "homeostat.reason"
-_OUTCOMES = {Action.PROMOTE: "promoted", Action.REJECT: "rejected", Action.ROLLBACK: "rolled_back"}
-_WAITING = "waiting_for_approval"
 
 
 class PromoteStep:
@@ -180,7 +178,7 @@ class PromoteStep:
             return
         if case.state is not CaseState.WAITING:
             self._record(verdict, aliases.champion, now, CaseState.WAITING)
-        self._tag(verdict, _WAITING)
+        tell_it_waits(self._registry, verdict)
         since = case.waiting_since or now
         save(self._cases, replace(case, state=CaseState.WAITING, reason=verdict.reason, waiting_since=since))
 
@@ -196,7 +194,7 @@ class PromoteStep:
             case = self._serve(verdict, case, aliases, now)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
-        self._tag(verdict, _OUTCOMES[verdict.action])
+        tell(self._registry, verdict, champion, now)
         ended = replace(case, request_id=verdict.request_id)  # a verdict on a case that ends by hand is void
         save(self._cases, closed(ended, verdict, champion, now, policy=self._contract.healing))
         return promotion_of(verdict, champion)
@@ -232,7 +230,7 @@ class PromoteStep:
             self._registry.set_alias("champion", previous)
         if aliases.challenger is not None:
             self._registry.set_alias("challenger", None)
-        self._tag(verdict, _OUTCOMES[verdict.action])
+        tell(self._registry, verdict, previous, now)
         back = replace(case, champion=previous, previous=previous, serving_entry=entry_id, serving_since=now)
         ended = replace(back, request_id=verdict.request_id)
         save(self._cases, closed(ended, verdict, previous, now, policy=self._contract.healing))
@@ -257,7 +255,7 @@ class PromoteStep:
 
     def _said_before(self) -> list[Record]:
         """Return what was done last: the process, or the round, that did it may have ended before it said so."""
-        last = next((entry for entry in reversed(self._ledger.entries()) if entry.kind in _OUTCOMES), None)
+        last = next((entry for entry in reversed(self._ledger.entries()) if entry.kind in OUTCOMES), None)
         return [promotion_in(last)] if last and "verdict_id" in last.payload else []
 
     def _record(
@@ -279,16 +277,14 @@ class PromoteStep:
         self._ledger.append(entry_id, now, kind.value, payload, verdict.actor)
         self._telemetry.count(DECISIONS, product=self._contract.product, action=kind.value)
 
-    def _tag(self, verdict: CanaryVerdict, outcome: str) -> None:
-        if verdict.version is not None:
-            self._registry.tag(verdict.version, {OUTCOME_TAG: outcome, REASON_TAG: verdict.reason})
-
     def _show(self, case: Case, now: datetime) -> None:
         product = self._contract.product
         age_s = (now - case.since).total_seconds() if case.since else 0.0
         self._telemetry.gauge(CASE_AGE, max(0.0, age_s), product=product)
         waited_s = (now - case.waiting_since).total_seconds() if case.waiting_since else 0.0
         self._telemetry.gauge(APPROVAL_WAIT, max(0.0, waited_s), product=product)
+        due = approval_due(case, self._contract.canary.approval_deadline)
+        self._telemetry.gauge(APPROVAL_LEFT, (due - now).total_seconds() if due else inf, product=product)
         if case.state is not self._shown:
             for one in CaseState:
                 self._telemetry.gauge(CASE_STATE, float(one is case.state), product=product, state=one.value)

@@ -38,6 +38,8 @@ RECEIPT: dict[str, Any] = {
 EVIDENCE = {
     "rows": 1800, "blocks": 30, "champion_loss": 0.48, "challenger_loss": 0.471, "mean_difference": -0.009,
     "lower": -0.02, "upper": 0.002, "rows_needed": 4200, "rows_needed_cautious": None, "fallback_ratio": 0.001,
+    "champion_fallback_ratio": 0.0, "later_ratio": 0.015, "score_difference": -0.03,
+    "calibration_error": -0.002, "champion_calibration_error": 0.01,
     "worst_slices": [{"slice": "colour <red>", "rows": 90, "mean_difference": 0.01}],
 }  # fmt: skip
 
@@ -66,9 +68,12 @@ def test_the_card_tells_the_reason_the_span_the_evidence_and_what_is_still_neede
         "drift in 2 reports in a row: price moved",
         "90,284 rows, 2013-01-01 08:15:00+00:00 to 2013-04-10 23:59:00+00:00",
         "1,800 in 30 blocks of 1h",
-        "about 4,200, out of sight if luck was in it",
+        "about 2,400 of 4,200; out of sight if luck was in it",
+        "champion +0.0100, challenger -0.0020",
+        "champion 0.0%, challenger 0.1%",
+        "+1.50% against the champion",
+        "-0.0300 on average",
         "-0.00900 [-0.02000, +0.00200]",
-        "0.10%",
         "<td>price</td><td>0.310</td><td>0.050</td>",
         "<td>weight</td><td>5.0%</td><td></td><td>new</td>",
         "<td>colour</td><td></td><td></td><td>gone</td>",

@@ -10,7 +10,7 @@ from homeostat.healing.closing import SERVING, entry_of
 from homeostat.metric_names import CASE_AGE, CASE_STATE
 from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import Action, CanaryVerdict, Case, CaseState, Promotion, derived_id
-from homeostat.steps.promote import OUTCOME_TAG, PromoteStep
+from homeostat.steps.promote import PromoteStep
 
 NOW = datetime(2013, 3, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -73,7 +73,10 @@ def test_a_promotion_keeps_the_way_back(world: World) -> None:
     world.give(START, PROMOTE)
     assert world.registry.aliases() == Aliases("2", None, "1")
     assert world.cases.load().cooldown_until == NOW + CONTRACT.healing.cooldown
-    assert world.registry.load("2").tags[OUTCOME_TAG] == "promoted"
+    assert world.registry.load("2").tags["homeostat.outcome"] == "promoted"
+    said, _ = world.registry.described["2"]
+    assert said.startswith("**Version 2: promoted** at ")
+    assert "Version 2 serves. To take it back" in said
 
 
 def test_the_first_champion_has_no_previous(world: World) -> None:
@@ -86,7 +89,7 @@ def test_a_rejection_leaves_who_serves(world: World) -> None:
     world.give(START, REJECT)
     assert world.registry.aliases() == Aliases("1", None, None)
     assert world.cases.load().state is CaseState.COOLDOWN
-    assert world.registry.load("2").tags[OUTCOME_TAG] == "rejected"
+    assert world.registry.load("2").tags["homeostat.outcome"] == "rejected"
 
 
 def test_a_failed_training_closes_the_case(world: World) -> None:
@@ -97,7 +100,8 @@ def test_a_failed_training_closes_the_case(world: World) -> None:
 def test_a_rollback_gives_the_traffic_back(world: World) -> None:
     world.give(START, PROMOTE, ROLLBACK)
     assert world.registry.aliases() == Aliases("1", None, "1")
-    assert world.registry.load("2").tags[OUTCOME_TAG] == "rolled_back"
+    assert world.registry.load("2").tags["homeostat.outcome"] == "rolled_back"
+    assert "Version 1 serves. What was seen before" in world.registry.described["2"][0]
 
 
 def test_every_decision_is_in_the_ledger_with_its_evidence(world: World) -> None:
