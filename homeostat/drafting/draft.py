@@ -9,7 +9,7 @@ from homeostat.contract.names import slug
 from homeostat.drafting import roles
 from homeostat.drafting.clock import LabelClock, Stretch, event_time, label_clock, stretch_of
 from homeostat.drafting.columns import READABLE_AS, Column, LeftOut, read_columns
-from homeostat.drafting.features import Feature, Subject, features_of
+from homeostat.drafting.features import Feature, Subject, features_of, slices_of
 from homeostat.drafting.fields import Field, field_of
 from homeostat.drafting.interview import Guess, Interview, Wishes
 from homeostat.drafting.pace import Pace, pace_of
@@ -44,6 +44,7 @@ class Draft:
         fields: Of the event.
         features: Live ones first, then suggestions.
         left: Columns kept out, and why.
+        slices: Features by whose values a canary is looked at.
         pace: The policies.
         guesses: Every choice with its reason.
         warnings: What a person should look at.
@@ -64,6 +65,7 @@ class Draft:
     fields: tuple[Field, ...]
     features: tuple[Feature, ...]
     left: tuple[LeftOut, ...]
+    slices: tuple[str, ...]
     pace: Pace
     guesses: tuple[Guess, ...]
     warnings: tuple[str, ...]
@@ -124,7 +126,8 @@ def draft_of(file: Path, sample: Sample, interview: Interview) -> Draft:
         label_time=clock.column.name if clock.column else _free("label_time", taken),
         clock=clock,
         fields=(key, *map(field_of, kept)),
-        features=tuple(features_of(subject, stretch, clock, pace.rows_a_day)),
+        features=tuple(features := features_of(subject, stretch, clock, pace.rows_a_day)),
+        slices=slices_of(features, kept),
         left=(*left, *screened.left),
         pace=pace,
         guesses=tuple(interview.guesses),

@@ -1,7 +1,7 @@
 """Features of a first contract: fields as they are, hours and weekdays, and aggregates as suggestions."""
 
 import keyword
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -17,6 +17,8 @@ _FEW_ENTITIES: Final = 200  # that a model may learn one by one
 _KEYS_SUGGESTED: Final = 3
 _ROWS_A_KEY: Final = 20  # in an aggregate's span, to be more than noise
 _MOST_SPAN: Final = 84 * D
+_MOST_SLICES: Final = 3
+_MOST_VALUES: Final = 10  # of a slice, each looked at by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,16 @@ def features_of(subject: Subject, stretch: Stretch, clock: LabelClock, rows_a_da
     if not any(feature.live for feature in found):
         aggregates = [Feature(f.name, f.spec, f.comment) for f in aggregates]
     return sorted(_renamed([*found, *aggregates]), key=lambda feature: not feature.live)
+
+
+def slices_of(features: Iterable[Feature], kept: Iterable[Column]) -> tuple[str, ...]:
+    """Return the features by whose values a canary may be looked at one by one: texts of few values, fewest first."""
+    texts = sorted(
+        (c for c in kept if c.type == "string" and 2 <= c.distinct <= _MOST_VALUES), key=lambda c: c.distinct
+    )
+    places = {_field(column.name): place for place, column in enumerate(texts)}
+    found = [feature for feature in features if feature.live and feature.spec in places]
+    return tuple(feature.name for feature in sorted(found, key=lambda feature: places[feature.spec]))[:_MOST_SLICES]
 
 
 def _calendar(column: Column, stretch: Stretch) -> list[Feature]:

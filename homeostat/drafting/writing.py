@@ -15,6 +15,7 @@ from homeostat.errors import ContractError, HomeostatError
 
 _LONGEST: Final = 160  # characters of a comment
 _ENTITIES: Final = Line("entities", "30d", "each event is an entity of its own, and few ask about an old one")
+_WHY_SLICES: Final = "a challenger must not do much worse where one of them has some value"
 _MOST_LEFT: Final = 150  # columns named among those left out
 
 
@@ -86,6 +87,8 @@ def _lines(draft: Draft) -> Iterator[str]:
     for part, settings in draft.pace.parts.items():
         yield ""
         yield from _part(part, settings)
+        if part == "canary" and draft.slices:
+            yield from _part_lines([Line("slices", f"[{', '.join(map(quoted, draft.slices))}]", _WHY_SLICES)])
     if draft.entity_column is None:
         yield ""
         yield from _part("retention", [_ENTITIES])
@@ -163,6 +166,10 @@ def _constraints() -> Iterator[str]:
 
 def _part(name: str, settings: Iterable[Line]) -> Iterator[str]:
     yield f"{name}:"
+    yield from _part_lines(settings)
+
+
+def _part_lines(settings: Iterable[Line]) -> Iterator[str]:
     for line in settings:
         yield f"  {line.key}: {line.value}{_aside(line.why)}"
 

@@ -225,3 +225,13 @@ def test_the_rest_of_the_file_is_watched_from_when_a_first_model_can_be_there(
     assert draft.watch_from is not None
     assert timedelta(0) <= draft.watch_from - draft.stretch.first - training.cold_start_after - label.maturity < D
     assert drafted(clean.head(100)).watch_from is None
+
+
+def test_texts_of_few_values_become_the_slices_of_a_canary(clean: pl.DataFrame, drafted: Drafted) -> None:
+    rng = np.random.default_rng(5)
+    rows = clean.with_columns(
+        pl.Series("no", rng.choice(["a", "b"], clean.height)),
+        pl.Series("shop", rng.choice([f"s{i}" for i in range(40)], clean.height)),
+    )
+    assert contract_of(drafted(rows, target="late")).canary.slices == ["no", "town"]
+    assert contract_of(drafted(clean.drop("town"))).canary.slices == []
