@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import DBAPIError
 
 from homeostat.adapters.memory import MemoryLedger
 from homeostat.adapters.sql import engine as sql_engine
@@ -115,6 +116,8 @@ def tampered(edit: Callable[[sqlite3.Connection], object]) -> None:
     with TemporaryDirectory() as name:
         shutil.copy(_template(), Path(name) / "homeostat.db")
         with closing(sqlite3.connect(Path(name) / "homeostat.db")) as connection, connection:
+            for act in ("update", "delete"):  # as whoever owns the file may
+                connection.execute(f"DROP TRIGGER ledger_takes_no_{act}")
             edit(connection)
         with pytest.raises(LedgerError):
             SqlLedger(url(Path(name)), "parcels").verify()
@@ -227,6 +230,17 @@ def test_a_new_database_that_others_open_too_is_tried_again(busy_twice: Any, mon
     monkeypatch.setattr(sql_engine, "sleep", lambda _: None)
     sql_engine._tune_sqlite(busy_twice, None)  # type: ignore[arg-type]
     assert busy_twice.statements == ["PRAGMA journal_mode = WAL"] * 3 + ["PRAGMA synchronous = NORMAL"]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ledger SET kind = 'x'", "DELETE FROM ledger WHERE seq = 5"])
+def test_an_entry_can_be_neither_changed_nor_deleted(sql_url: str, at: datetime, statement: str) -> None:
+    ledger = SqlLedger(sql_url, "parcels")
+    fill(ledger, at)
+    SqlLedger(sql_url, "parcels")  # a second opening changes nothing
+    with pytest.raises(DBAPIError, match="append-only"), ledger._engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    assert ledger.verify() == 5
+    assert ledger.append("more", at, "open", {}).seq == 6
 
 
 def test_products_have_ledgers_of_their_own(sql_url: str, at: datetime) -> None:

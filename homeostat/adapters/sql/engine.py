@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Mapping, Sequence
 from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func, select
@@ -24,10 +25,15 @@ _TIMEOUTS = {
 }
 
 
-def open_engine(url: str, tables: MetaData) -> Engine:
+def open_engine(url: str, tables: MetaData, guards: Mapping[str, Sequence[str]] | None = None) -> Engine:
     """Return an engine on ``url`` with the tables made where they are missing.
 
     An acknowledged transaction survives a kill -9; on SQLite a power cut may lose the last ones.
+
+    Args:
+        url: As SQLAlchemy takes it.
+        tables: What is to be there.
+        guards: Statements by dialect that protect them, each to be run at every opening.
 
     Raises:
         TransientError: The database is locked, not reachable or out of room, now or in any later use of the engine.
@@ -44,6 +50,8 @@ def open_engine(url: str, tables: MetaData) -> Engine:
     event.listen(engine, "handle_error", _tell_transient, retval=True)
     with engine.begin() as connection:
         _make_tables(connection, tables)
+        for guard in (guards or {}).get(dialect, ()):
+            connection.exec_driver_sql(guard)
     return engine
 
 

@@ -48,6 +48,24 @@ _HEADS = Table(
     Column("seq", Integer, nullable=False),
     Column("hash", String(64), nullable=False),
 )
+# The chain finds what whoever owns the database did to it; everybody else, ourselves first, is kept from it.
+_REFUSAL = "the ledger is append-only"
+_APPEND_ONLY = {
+    "sqlite": [
+        f"CREATE TRIGGER IF NOT EXISTS ledger_takes_no_{act} BEFORE {act} ON ledger "
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+        for act in ("update", "delete")
+    ],
+    "postgresql": [
+        f"""DO $do$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'ledger_appends' AND tgrelid = 'ledger'::regclass) THEN
+            CREATE OR REPLACE FUNCTION ledger_appends() RETURNS trigger LANGUAGE plpgsql AS
+                $f$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $f$;
+            CREATE TRIGGER ledger_appends BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger
+                FOR EACH STATEMENT EXECUTE FUNCTION ledger_appends();
+        END IF; END $do$"""
+    ],
+}
 
 
 class SqlLedger:
@@ -59,7 +77,7 @@ class SqlLedger:
 
     def __init__(self, engine_url: str, product: str) -> None:
         """Open the database and make its tables, and the product's head, where they are missing."""
-        self._engine = open_engine(engine_url, _METADATA)
+        self._engine = open_engine(engine_url, _METADATA, _APPEND_ONLY)
         self._product = product
         first = insert(_HEADS).values(product=product, seq=chain.EMPTY.seq, hash=chain.EMPTY.hash)
         try:

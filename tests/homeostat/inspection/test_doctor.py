@@ -145,6 +145,7 @@ def test_a_file_that_is_no_sqlite_file_any_more_is_found(instance: Path) -> None
 
 def test_an_edited_ledger_is_found(home: Path) -> None:
     with closing(sqlite3.connect(home / "homeostat.db")) as database, database:
+        database.execute("DROP TRIGGER ledger_takes_no_update")
         database.execute("UPDATE ledger SET payload = replace(payload, 'first', 'last') WHERE seq = 2")
     assert "entry 2" in only(home, "ledger").what
 
