@@ -6,7 +6,7 @@ ARGS ?=
 
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo install servers test check prove-crashes prove-canary prove-drift prove-histories prove-transitions prove-healing bench bench-drift drill lock clean
+.PHONY: demo install servers test check prove-crashes prove-canary prove-drift prove-histories prove-transitions prove-journey prove-healing bench bench-drift drill lock clean
 
 demo: $(READY) ## replay a real year of flights through the whole loop
 	$(BIN)/homeostat demo $(ARGS)
@@ -47,6 +47,9 @@ prove-histories: $(READY) ## 10,000 random histories of edits, verdicts and cras
 
 prove-transitions: $(READY) ## real servers, kill -9 of healer, predictor and MLflow at each point of each change of who serves
 	HOMEOSTAT_TRANSITIONS=all $(BIN)/python -m pytest -n 0 -s --show-capture=no $(ARGS) tests/real/test_transitions.py
+
+prove-journey: $(READY) ## a browser on the MLflow UI: approve, reject, roll back, move an alias; screenshots in .homeostat/journey
+	HOMEOSTAT_SCREENSHOTS=$(CURDIR)/.homeostat/journey $(BIN)/python -m pytest -n 0 -v $(ARGS) tests/real/test_mlflow_ui.py
 
 prove-healing: $(READY) ## streams with a known truth, 20 seeds a kind: share healed, delays, false promotions
 	$(BIN)/python -m tests.statistics.prove_healing --json .homeostat/healing.json $(ARGS)

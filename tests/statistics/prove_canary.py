@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 
+from homeostat.contract.policies import CanaryPolicy
+from tests.statistics.canary_claims import claim_table, claims
 from tests.statistics.canary_proofs import BLOCKS, Gain, Null, gains_of, null_of
 from tests.statistics.canary_steps import Climbed, climbed_of
 from tests.statistics.canary_streams import Kind, error_for
@@ -108,8 +110,8 @@ def step_table(found: Sequence[Climbed]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Simulate every kind of stream, print the tables, and write all figures as JSON."""
+def main() -> int:
+    """Simulate every kind of stream, print the tables, write all figures as JSON; 1 if a claim is broken, else 0."""
     parser = argparse.ArgumentParser(description="Shows that a canary may be looked at all the time.")
     parser.add_argument("--json", type=Path, default=Path(".homeostat/canary.json"))
     parser.add_argument("--streams", type=int, default=1000)
@@ -127,6 +129,7 @@ def main() -> None:
         sys.stderr.write(f"{kind.name}: {monotonic() - started:.0f} s\n")
     edge = replace(NULLS[0], name=f"worse by the margin, {MARGIN:.0%}", challenger_error=error_for(NULLS[0], MARGIN))
     nulls.append(null_of(edge, chosen.streams, chosen.seed, margin=MARGIN))
+    promised = [null for null in nulls if null.name not in {LONG.name, edge.name}]
     for kind in kinds_of_gain():
         gains += gains_of(kind, chosen.gain_streams, chosen.seed, powers=(0.8, 0.9))
         sys.stderr.write(f"{kind.name}: {monotonic() - started:.0f} s\n")
@@ -135,13 +138,16 @@ def main() -> None:
     tables = {"nulls": nulls, "gains": gains, "steps": climbed}
     figures = {"minutes": round(minutes, 1)} | {name: [asdict(row) for row in rows] for name, rows in tables.items()}
     chosen.json.write_text(json.dumps(figures, indent=1))
+    held = [*claims(promised, gains, CanaryPolicy().alpha)]
     shown = (
+        claim_table(held),
         null_table(nulls),
         gain_table(gains),
         step_table(climbed),
         f"{minutes:.0f} minutes; figures in {chosen.json}",
     )
     sys.stdout.write("\n\n".join(shown) + "\n")
+    return int(any(one.verdict == "broken" for one in held))
 
 
 def _shares(rates: Sequence[float]) -> str:
@@ -149,4 +155,4 @@ def _shares(rates: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
