@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.query import Query
-from homeostat.ports import AliasReader, DecisionDesk
+from homeostat.ports import AliasReader, DecisionDesk, Ledger
 from homeostat.records import Prediction
 
 Answer = Prediction | InvalidRecordError
@@ -76,4 +76,5 @@ class Served:
 
     front: FrontDoor
     status: Callable[[], dict[str, Any]]
+    ledger: Callable[[], Ledger]  # opened when it is asked for
     desk: OperatorDesk | None = None  # None: decisions can't be handed in here

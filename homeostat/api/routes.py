@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from homeostat.api.bodies import Limits, read_body
-from homeostat.api.describe import Description, answer, body, problems
+from homeostat.api.describe import Description, Responses, answer, body, problems
 from homeostat.api.door import STOPPING, ClockDesk, Served
 from homeostat.api.models import Accepted, Model, Predictions, asked_model, event_model, label_model, list_model
 from homeostat.api.problems import refused, unavailable
@@ -19,11 +19,16 @@ from homeostat.api.requests import Reader
 from homeostat.api.roles import Right
 from homeostat.api.tokens import demanding
 from homeostat.errors import InvalidRecordError, OverloadedError, TransientError
+from homeostat.healing.chain import as_line
+from homeostat.ports import Ledger
 from homeostat.records import Prediction
 
 T = TypeVar("T")
+Route = Callable[[Request], Awaitable[Response]]
 
 _LARGE_BYTES = 64 * 1024  # some 5 ms of parsing: a larger body is judged in a thread, while others are served
+_LINES = "application/jsonl"
+_TEXT = {"type": "string"}
 _RESTART_S = 5.0
 _STORED = ", though events without a fault are stored"
 _FAILED = "the server has failed and is starting again: send it again, twice does no harm"
@@ -41,7 +46,7 @@ class ProductRoutes:
         self._reader = Reader(served.front.contract, limits)
 
     @property
-    def paths(self) -> Mapping[str, Callable[[Request], Awaitable[Response]]]:
+    def paths(self) -> Mapping[str, Route]:
         """The POST routes by their path."""
         return {f"/{self._front.contract.product}/{r.__name__}": r for r in (self.events, self.labels, self.predict)}
 
@@ -67,14 +72,17 @@ class ProductRoutes:
                 responses=answer(status, answers) | problems(401, 403, 408, 413, 415, 422, 429, 503),
                 response_class=JSONResponse,
             )
-        status_path = f"/{contract.product}/status"
-        router.add_api_route(
-            status_path,
-            self.status,
-            tags=[contract.product],
-            dependencies=demanding(self._limits.gate, Right.VIEW),
-            responses=problems(401, 403, 503),
-        )
+        lines: Responses = {200: {"description": "One decision a line.", "content": {_LINES: {"schema": _TEXT}}}}
+        looks: tuple[tuple[Route, Responses], ...] = ((self.status, {}), (self.ledger, lines))
+        for look, said in looks:
+            router.add_api_route(
+                f"/{contract.product}/{look.__name__}",
+                look,
+                tags=[contract.product],
+                dependencies=demanding(self._limits.gate, Right.VIEW),
+                responses=said | problems(401, 403, 503),
+                response_class=Response if said else JSONResponse,
+            )
 
     async def events(self, request: Request) -> Response:
         """Store events; they are durable when this answers, or none of them is."""
@@ -108,6 +116,14 @@ class ProductRoutes:
         """Say who serves, where the case stands, what was seen last, and what it waits for."""
         found: Mapping[str, Any] = await asyncio.to_thread(self._served.status)
         return Response(msgspec.json.encode(found), media_type="application/json")
+
+    async def ledger(self, request: Request) -> Response:  # noqa: ARG002 - the shape of a route
+        """Give every decision as a line of JSON, as `homeostat log --json` writes it: the export that it verifies."""
+        try:
+            lines = await asyncio.to_thread(_exported, self._served.ledger)
+        except TransientError as error:
+            raise unavailable(error) from error
+        return Response(lines, media_type=_LINES)
 
     async def _read(self, request: Request, read: Callable[[bytes, datetime], T]) -> T:
         content = await read_body(request, self._limits)
@@ -149,3 +165,7 @@ def _predicted(prediction: Prediction, why_not: str | None) -> dict[str, object]
     if prediction.score is None:
         found["reason"] = prediction.fallback or why_not or "no model served yet when this was asked"
     return found
+
+
+def _exported(ledger: Callable[[], Ledger]) -> str:
+    return "".join(f"{as_line(entry)}\n" for entry in ledger().entries())

@@ -4,15 +4,19 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from homeostat.cli import remote
 from homeostat.cli.shared import TIMES, Home, Json, Product, existing, out, print_json
 
 if TYPE_CHECKING:
     from homeostat.ports import Ledger
+
+    History = Ledger | remote.Exported
 
 REFRESH_S = 1.0
 
@@ -21,17 +25,16 @@ def status(
     home: Home = None,
     product: Product = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    url: remote.Elsewhere = None,
+    *,
     as_json: Json = False,
 ) -> None:
     """Show who serves, where the healing case stands, what it waits for, and the last drift report."""
-    folder = existing(home, product)
-    from homeostat.inspection import onlooker_of, status_of
-
-    onlooker = onlooker_of(folder)
+    look = partial(remote.status, url, product) if url else _looking(existing(home, product))
     if watch:
-        _watch(lambda: status_of(folder, onlooker), as_json=as_json)
+        _watch(look, as_json=as_json)
         return
-    found = status_of(folder, onlooker)
+    found = look()
     if as_json:
         print_json(found)
         return
@@ -40,9 +43,16 @@ def status(
     out.print(page(found))
 
 
+def _looking(folder: Path) -> Callable[[], dict[str, Any]]:
+    from homeostat.inspection import onlooker_of, status_of
+
+    return partial(status_of, folder, onlooker_of(folder))
+
+
 def log(
     home: Home = None,
     product: Product = None,
+    *,
     verify: Annotated[bool, typer.Option("--verify", help="Recompute the hash chain.")] = False,
     export: Annotated[
         Path | None,
@@ -57,14 +67,13 @@ def log(
         datetime | None,
         typer.Option("--at", formats=TIMES, metavar="TIME", help="Who served which share then; UTC without a zone."),
     ] = None,
-    *,
+    url: remote.Elsewhere = None,
     as_json: Json = False,
 ) -> None:
     """Show every decision with its reason, who served at a moment, or verify that none was edited."""
     from homeostat.healing.chain import as_line
-    from homeostat.inspection import ledger_of
 
-    ledger = ledger_of(existing(home, product)) if home or export is None else None
+    ledger = remote.ledger(url, product) if url else _ledger(home, product) if home or export is None else None
     if verify or export is not None or ledger is None:
         count = _verified(ledger, export)
         if as_json:
@@ -84,7 +93,13 @@ def log(
             out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _verified(ledger: "Ledger | None", export: Path | None) -> int:
+def _ledger(home: Path | None, product: str | None) -> "Ledger":
+    from homeostat.inspection import ledger_of
+
+    return ledger_of(existing(home, product))
+
+
+def _verified(ledger: "History | None", export: Path | None) -> int:
     """Return how many entries were verified: of the export where there is one, else of the ledger."""
     from homeostat.healing.chain import in_lines, verify_export
 
@@ -95,7 +110,7 @@ def _verified(ledger: "Ledger | None", export: Path | None) -> int:
         return verify_export(in_lines(lines), ledger.entries() if ledger else None)
 
 
-def _show_serving(ledger: "Ledger", time: datetime, *, as_json: bool) -> None:
+def _show_serving(ledger: "History", time: datetime, *, as_json: bool) -> None:
     from homeostat.healing.serving import serving_at
 
     found = serving_at(ledger.entries(), time)

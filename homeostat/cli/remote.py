@@ -1,11 +1,70 @@
-"""Decisions on an instance elsewhere: over its API, in the name that the token has there."""
+"""An instance elsewhere, over its API: what is there, and decisions in the name that the token has there."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from homeostat.cli.shared import fail
 from homeostat.settings import Settings
 
+if TYPE_CHECKING:
+    import httpx
+
+    from homeostat.ports import LedgerEntry
+
 _TIMEOUT_S = 30.0  # the server waits 10 s for the healer
+
+Elsewhere = Annotated[
+    str | None, typer.Option("--url", help="Ask the API of an instance elsewhere, by the token in HOMEOSTAT_TOKEN.")
+]
+
+
+class Exported:
+    """A ledger as it came over the wire."""
+
+    def __init__(self, entries: "Sequence[LedgerEntry]") -> None:
+        """Take its entries, the first one first."""
+        self._entries = entries
+
+    def entries(self) -> "Sequence[LedgerEntry]":
+        """Return all entries."""
+        return self._entries
+
+    def verify(self) -> int:
+        """Return how many entries there are, or raise LedgerError where the chain is broken."""
+        from homeostat.healing.chain import verify_export
+
+        return verify_export(self._entries)
+
+
+def status(url: str, product: str | None) -> dict[str, Any]:
+    """Return the status of a product there."""
+    return dict(_get(url, product, "status").json())
+
+
+def ledger(url: str, product: str | None) -> Exported:
+    """Return the ledger of a product there."""
+    from homeostat.healing.chain import in_lines
+
+    return Exported(in_lines(_get(url, product, "ledger").text.splitlines()))
+
+
+def _get(url: str, product: str | None, what: str) -> "httpx.Response":
+    import httpx
+
+    if product is None:
+        fail("--url asks for the name of a product there: add --product")
+    token = Settings().token
+    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/v1/{product}/{what}", headers=headers, timeout=_TIMEOUT_S)
+        said = {} if answer.is_success else answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        fail(f"no Homeostat answers at {url}: {error}")
+    if not answer.is_success:
+        fail(f"{url} answers {answer.status_code}: {said.get('detail', answer.text)}")
+    return answer
 
 
 def decide(url: str, product: str, word: str, reason: str | None) -> dict[str, Any]:

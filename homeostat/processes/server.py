@@ -99,7 +99,10 @@ def main(home: Path) -> int:
         mlflow = settings.mlflow_url or instance.mlflow_url
         served = {
             name: Served(
-                fronts[name], Status(product, clock.now, telemetry.render), mlflow_page(product.contract, mlflow)
+                fronts[name],
+                Status(product, clock.now, telemetry.render),
+                partial(getattr, product.stack, "ledger"),
+                mlflow_page(product.contract, mlflow),
             )
             for name, product in products.items()
         }

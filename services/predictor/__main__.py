@@ -37,7 +37,8 @@ def predict(service: Service) -> int:
     desk = ClockDesk(service.settings.home, "system", [front], [stack.log])
     url = service.settings.mlflow_url
     decisions = mlflow_page(contract, url) if url else None
-    served = {contract.product: Served(front, Status(product, service.clock.now, telemetry.render), decisions)}
+    status = Status(product, service.clock.now, telemetry.render)
+    served = {contract.product: Served(front, status, lambda: stack.ledger, decisions)}
     app = build_app(
         served, desk, telemetry.render, Limits(gate=gate_of(service.settings, oidc_tokens(service.settings)))
     )

@@ -8,6 +8,7 @@ from time import monotonic, sleep
 import pytest
 from fastapi.testclient import TestClient
 
+from homeostat.adapters.memory import MemoryLedger
 from homeostat.api import Served, build_app
 from homeostat.bootstrap import Stack, build_workers
 from homeostat.contract.model import Contract
@@ -79,7 +80,7 @@ def instance(contract: Contract, stack: Stack, now: datetime = UNSET) -> Iterato
     desk = Desk(contract, stack, now)
     front = desk.front = build_front(contract, stack, desk)
     front.start()
-    app = build_app({contract.product: Served(front, dict)}, desk, lambda: b"")
+    app = build_app({contract.product: Served(front, dict, MemoryLedger)}, desk, lambda: b"")
     try:
         with TestClient(app) as http:
             yield InstanceClient(http, contract.product, patience_s=DEADLINE_S), desk

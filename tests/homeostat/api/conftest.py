@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from homeostat.adapters.memory import MemoryLog
+from homeostat.adapters.memory import MemoryLedger, MemoryLog
 from homeostat.api import Limits, Served, build_app
 from homeostat.contract.model import Contract
 from homeostat.errors import HomeostatError
@@ -173,7 +173,7 @@ def told(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def make_app(front: Any, clock: Clock | None = None, limits: Limits = LIMITS, **status: Any) -> FastAPI:
-    served = Served(front, lambda: status or {"champion": None})
+    served = Served(front, lambda: status or {"champion": None}, MemoryLedger)
     return build_app({"calls": served}, clock or Clock(), lambda: b"# metrics\n", limits)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from homeostat.adapters.memory import MemoryLedger
 from homeostat.api import Gate, Limits, Served, build_app
 from homeostat.api.roles import ROLES, Caller
 from homeostat.errors import OverloadedError, TransientError
@@ -117,7 +118,7 @@ def test_a_status_that_takes_its_time_does_not_hold_others_up(door: Door) -> Non
         assert let_go.wait(60)
         return {"at": datetime(2030, 1, 1, tzinfo=UTC), "psi": float("nan")}
 
-    client = Client(build_app({"calls": Served(door, status)}, Clock(), bytes, LIMITS))
+    client = Client(build_app({"calls": Served(door, status, MemoryLedger)}, Clock(), bytes, LIMITS))
 
     async def play() -> Any:
         async with client.session() as session:
@@ -135,7 +136,7 @@ def test_a_store_that_does_not_answer_is_503_and_a_bug_is_a_problem_without_inna
     def status() -> dict[str, Any]:
         raise error
 
-    client = Client(build_app({"calls": Served(door, status)}, Clock(), bytes, LIMITS))
+    client = Client(build_app({"calls": Served(door, status, MemoryLedger)}, Clock(), bytes, LIMITS))
     error: Exception = TransientError("the registry is busy")
     assert "busy" in told(client.get("/v1/calls/status"), 503)["detail"]
     error = KeyError("secret")
@@ -155,7 +156,9 @@ def test_a_bug_behind_a_post_route_is_a_problem_without_innards(
 
 def test_readiness_names_each_product(door: Door) -> None:
     other = Door(CONTRACT.model_copy(update={"product": "others"}))
-    app = build_app({"calls": Served(door, dict), "others": Served(other, dict)}, Clock(), bytes)
+    app = build_app(
+        {"calls": Served(door, dict, MemoryLedger), "others": Served(other, dict, MemoryLedger)}, Clock(), bytes
+    )
     client = Client(app)
     assert client.get("/readyz").json() == {"ready": True, "products": {"calls": "ready", "others": "ready"}}
     other.why_not = "no champion yet"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeostat.adapters.memory import MemoryLedger
 from homeostat.api import Gate, Limits, Served, build_app
 from homeostat.api.problems import ProblemError
 from homeostat.api.requests import Reader
@@ -144,7 +145,7 @@ def test_every_reference_leads_somewhere_and_every_problem_is_one() -> None:
                 expected = "application/problem+json" if status >= "400" else None
                 assert expected is None or list(answer["content"]) == [expected]
     assert set(DESCRIBED["paths"]) == {
-        *(f"/v1/calls/{name}" for name in ("events", "labels", "predict", "status", "decisions")),
+        *(f"/v1/calls/{name}" for name in ("events", "labels", "predict", "status", "ledger", "decisions")),
         *("/v1/clock", "/healthz", "/readyz", "/metrics"),
     }
     jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": schemas})
@@ -152,7 +153,12 @@ def test_every_reference_leads_somewhere_and_every_problem_is_one() -> None:
 
 def test_each_product_has_its_own_schema_with_the_limits_of_its_contract() -> None:
     other = Door(CONTRACT.model_copy(update={"product": "others", "description": "Some other thing"}))
-    app = build_app({"calls": Served(Door(), dict), "others": Served(other, dict)}, Clock(), bytes, LIMITS)
+    app = build_app(
+        {"calls": Served(Door(), dict, MemoryLedger), "others": Served(other, dict, MemoryLedger)},
+        Clock(),
+        bytes,
+        LIMITS,
+    )
     described = app.openapi()
     for product in ("calls", "others"):
         asked = described["paths"][f"/v1/{product}/events"]["post"]["requestBody"]
@@ -198,5 +204,5 @@ def test_the_documentation_page_is_there_and_asks_no_other_host() -> None:
 @pytest.mark.parametrize("path", ["homeostat/examples/flights/contract.yaml", "tests/loop/turbines.yaml"])
 def test_real_contracts_can_be_described(path: str) -> None:
     contract = load_contract(ROOT / path)
-    app = build_app({contract.product: Served(Door(contract), dict)}, Clock(), bytes)
+    app = build_app({contract.product: Served(Door(contract), dict, MemoryLedger)}, Clock(), bytes)
     assert f"{contract.product}_Event" in app.openapi()["components"]["schemas"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.adapters.memory import MemoryRegistry
+from homeostat.adapters.memory import MemoryLedger, MemoryRegistry
 from homeostat.api import Gate, Limits, Served, build_app, gate_of
 from homeostat.api.decisions import DecisionRoutes
 from homeostat.api.roles import ROLES, Caller, Right
@@ -20,6 +20,7 @@ ASKS = (
     ("POST", "/v1/calls/events", {"events": []}, Right.SEND),
     ("POST", "/v1/calls/predict", {"rows": []}, Right.SEND),
     ("GET", "/v1/calls/status", None, Right.VIEW),
+    ("GET", "/v1/calls/ledger", None, Right.VIEW),
     ("GET", "/v1/clock", None, Right.VIEW),
     ("PUT", "/v1/clock", {"now": "2031-01-01T00:00:00Z"}, Right.STEER),
     ("POST", "/v1/calls/decisions", {"decision": "hold"}, Right.DECIDE),
@@ -48,7 +49,7 @@ def desk() -> Desk:
 
 
 def client(desk: Any = None, gate: Gate = GATE) -> Client:
-    served = Served(Door(), lambda: {"champion": None}, desk)
+    served = Served(Door(), lambda: {"champion": None}, MemoryLedger, desk)
     return Client(build_app({"calls": served}, Clock(), bytes, Limits(gate=gate)))
 
 

@@ -3,6 +3,8 @@
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
 
@@ -10,13 +12,16 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
 
+from homeostat.adapters.memory import MemoryLedger
 from homeostat.api import Gate, Limits, Served, build_app
 from homeostat.api.roles import ROLES, Caller
 from homeostat.cli.main import app
+from homeostat.errors import LedgerError
 from homeostat.ports import OperatorDecision
 from tests.homeostat.api.conftest import Clock, Door
 from tests.homeostat.api.test_roles import Desk
 
+STATUS = {"product": "calls", "champion": "2"}
 TOKENS = {role: f"{role}-0123456789abcdef" for role in ROLES}
 
 
@@ -26,9 +31,18 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def url(desk: Desk) -> Iterator[str]:
+def history() -> MemoryLedger:
+    ledger = MemoryLedger()
+    for day, (kind, actor) in enumerate((("start", "homeostat"), ("promote", "ann")), 1):
+        payload = {"version": "2", "champion": "12"[day - 1], "share": 0.1, "reason": "because"}
+        ledger.append(kind, datetime(2030, 1, day, tzinfo=UTC), kind, payload, actor)
+    return ledger
+
+
+@pytest.fixture
+def url(desk: Desk, history: MemoryLedger) -> Iterator[str]:
     gate = Gate(tuple((token, Caller("ann", ROLES[role])) for role, token in TOKENS.items()))
-    served = {"calls": Served(Door(), dict, desk)}
+    served = {"calls": Served(Door(), lambda: STATUS, lambda: history, desk)}
     server = uvicorn.Server(uvicorn.Config(build_app(served, Clock(), bytes, Limits(gate=gate)), log_level="error"))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -69,6 +83,28 @@ def test_who_may_not_decide_is_told_why(desk: Desk, url: str, token: str | None,
     assert result.exit_code == 1
     assert why in result.stderr
     assert desk.asked == []
+
+
+def test_a_viewer_looks_at_an_instance_elsewhere(url: str) -> None:
+    found = run("status", "--url", url, "--product", "calls", "--json", token=TOKENS["viewer"])
+    assert json.loads(found.stdout) == STATUS
+    told = run("log", "--url", url, "--product", "calls", token=TOKENS["viewer"])
+    assert "promote          ann: because" in told.stdout
+    assert "2 entries, the chain is whole" in run("log", "--url", url, "--product", "calls", "--verify").stdout
+    then = run("log", "--url", url, "--product", "calls", "--at", "2030-01-03")
+    assert "version 2 answered 100%" in then.stdout
+
+
+def test_whom_the_token_does_not_do_for_sees_nothing(url: str) -> None:
+    for command in ("status", "log"):
+        result = run(command, "--url", url, "--product", "calls", token="somebody-elses-token")  # noqa: S106
+        assert (result.exit_code, "401" in result.stderr, result.stdout) == (1, True, "")
+        assert "--product" in run(command, "--url", url).stderr
+
+
+def test_an_edit_on_the_way_is_found(url: str, history: MemoryLedger) -> None:
+    history._entries[0] = replace(history._entries[0], actor="eve")
+    assert isinstance(run("log", "--url", url, "--product", "calls", "--verify").exception, LedgerError)
 
 
 def test_an_address_where_nobody_answers_and_a_half_command_are_one_clear_line() -> None:
