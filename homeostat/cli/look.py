@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from homeostat.cli import remote
-from homeostat.cli.shared import TIMES, Home, Json, Product, existing, out, print_json
+from homeostat.cli.shared import TIMES, Home, Json, Product, Url, existing, out, print_json
 
 if TYPE_CHECKING:
     from homeostat.ports import Ledger
@@ -25,7 +25,7 @@ def status(
     home: Home = None,
     product: Product = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
-    url: remote.Elsewhere = None,
+    url: Url = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -67,7 +67,7 @@ def log(
         datetime | None,
         typer.Option("--at", formats=TIMES, metavar="TIME", help="Who served which share then; UTC without a zone."),
     ] = None,
-    url: remote.Elsewhere = None,
+    url: Url = None,
     as_json: Json = False,
 ) -> None:
     """Show every decision with its reason, who served at a moment, or verify that none was edited."""

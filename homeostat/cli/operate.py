@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from homeostat.cli.shared import FAILED, Home, Json, Product, err, existing, fail, out, print_json
+from homeostat.cli.shared import FAILED, Home, Json, Product, Url, err, existing, fail, out, print_json
 
 if TYPE_CHECKING:
     from homeostat.contract.model import Contract
@@ -24,7 +24,6 @@ _LATER_HERE = f"no answer within {ANSWER_WAIT_S:.0f} s: `homeostat log` shows it
 _NOBODY = "nothing runs there now: it is carried out when `homeostat up` does"
 
 Reason = Annotated[str | None, typer.Option(help="Why; it goes into the ledger.")]
-Url = Annotated[str | None, typer.Option(help="Address of an instance elsewhere; by the token HOMEOSTAT_TOKEN.")]
 By = Annotated[str | None, typer.Option(help="Who decides.", show_default="the login name")]
 
 

@@ -1,9 +1,7 @@
 """An instance elsewhere, over its API: what is there, and decisions in the name that the token has there."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from homeostat.cli.shared import fail
 from homeostat.settings import Settings
@@ -14,10 +12,6 @@ if TYPE_CHECKING:
     from homeostat.ports import LedgerEntry
 
 _TIMEOUT_S = 30.0  # the server waits 10 s for the healer
-
-Elsewhere = Annotated[
-    str | None, typer.Option("--url", help="Ask the API of an instance elsewhere, by the token in HOMEOSTAT_TOKEN.")
-]
 
 
 class Exported:

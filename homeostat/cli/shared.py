@@ -30,6 +30,7 @@ Home = Annotated[
         help="Folder of a demo or of a running instance.", show_default=".homeostat/live, else .homeostat/demo"
     ),
 ]
+Url = Annotated[str | None, typer.Option(help="Address of an instance elsewhere; by the token HOMEOSTAT_TOKEN.")]
 Product = Annotated[str | None, typer.Option(help="Which product of an instance that has several.")]
 
 
