@@ -71,6 +71,7 @@ def test_the_log_verifies_until_somebody_edits_it(home: Path, tmp_path: Path) ->
     copy = tmp_path / "edited"
     shutil.copytree(home, copy)
     with sqlite3.connect(copy / "homeostat.db") as database:
+        database.execute("DROP TRIGGER ledger_takes_no_update")
         database.execute("UPDATE ledger SET payload = replace(payload, 'champion', 'Champion') WHERE seq = 2")
     done = homeostat("log", "--home", copy, "--verify")
     assert done.returncode == 4

@@ -117,7 +117,7 @@ def test_the_decision_card_shows_what_is_known_so_far_and_what_is_still_needed(h
     text = ann.card(*house.run_of(version))
     ann.shoot("decision-card")
     assert f"toys: version {version} in place of version {champion}?" in text
-    for told in ("a training was asked for", "90,284 rows", "lightgbm uniform", "rows needed", "colour "):
+    for told in ("a training was asked for", "90,284 rows", "lightgbm uniform", "rows still needed", "colour "):
         assert told in text
     ann.open(version)
     ann.page.get_by_text("rows compared").wait_for()
