@@ -46,17 +46,16 @@ class AliasWatch:
                 if case.on_trial and found is None and aliases.share != case.share is not None:  # its tag was edited
                     self._registry.set_alias("challenger", case.challenger, case.share)
                 if found is None:
-                    self.vouch(
-                        Aliases(case.champion, case.challenger if case.on_trial else None, case.previous), aliases
-                    )
+                    self.vouch(case, aliases)
                 return found and self._signed(found, aliases)
             self._put_back(found, case, aliases, now)
         return None
 
-    def vouch(self, wanted: Aliases, aliases: Aliases) -> None:
-        """Say in the registry who may serve, unless that is what it says: no other version will, whatever its alias."""
-        if aliases.vouched != wanted:
-            self._registry.tag(None, vouched_tag(wanted))
+    def vouch(self, case: Case, aliases: Aliases) -> None:
+        """Say in the registry who may serve by the case, unless it does: no other version will, whatever its alias."""
+        vouched = Aliases(case.champion, case.challenger, case.previous)
+        if aliases.vouched != vouched:
+            self._registry.tag(None, vouched_tag(vouched))
 
     def _adopt(self, case: Case, aliases: Aliases, now: datetime) -> None:
         """Take a champion that no decision of ours put there as it is: there is nobody to go back to."""

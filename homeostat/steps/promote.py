@@ -161,11 +161,11 @@ class PromoteStep:
         share = self._share(verdict)
         if case.champion is None:  # it served before the case knew of such things
             case = replace(case, champion=aliases.champion, previous=aliases.previous)
-        self._watch.vouch(Aliases(case.champion, verdict.version, case.previous), aliases)
-        self._registry.set_alias("challenger", verdict.version, share)
         case = replace(case, share=share, share_since=now)
         if verdict.action is Action.START:
             case = replace(case, state=CaseState.CANARY, challenger=verdict.version, since=now)
+        self._watch.vouch(case, aliases)
+        self._registry.set_alias("challenger", verdict.version, share)
         save(self._cases, case)
         return promotion_of(verdict, aliases.champion)
 
@@ -203,15 +203,15 @@ class PromoteStep:
         """Point ``champion`` to a version, the way back first, and return the case that knows."""
         version = str(verdict.version)
         before = case.champion or (aliases.champion if aliases.champion != version else aliases.previous)
-        previous = case.previous if before == version else before
-        self._watch.vouch(Aliases(version, case.challenger, previous), aliases)
+        case = replace(case, champion=version, serving_entry=entry_of(verdict), serving_since=now)
         if before != version:
-            if before != aliases.previous:
-                self._registry.set_alias("previous", before)
             case = replace(case, previous=before)
+        self._watch.vouch(case, aliases)
+        if before not in {version, aliases.previous}:
+            self._registry.set_alias("previous", before)
         if aliases.champion != version:
             self._registry.set_alias("champion", version)
-        return replace(case, champion=version, serving_entry=entry_of(verdict), serving_since=now)
+        return case
 
     def _roll_back(self, verdict: CanaryVerdict, case: Case, aliases: Aliases, now: datetime) -> Promotion | None:
         """Give the traffic back to ``previous``; a case that is open meanwhile rested on the bad champion, and ends.
