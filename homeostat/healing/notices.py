@@ -150,7 +150,7 @@ def approval_wanted(product: str, case: Case, due: datetime | None, now: datetim
     """
     since = case.waiting_since or case.since or now
     days, last = max(0, (now - since) // REMIND), is_last_call(case, due, now)
-    cause = "last call" if last else str(days)
+    cause = f"{days}, last call" if last else str(days)
     until = f"; rejected at {_day(due)} UTC if nobody decides" if due else ""
     return Alert(
         alert_id=derived_id(product, "approval_wanted", str(case.request_id), since.isoformat(), cause),

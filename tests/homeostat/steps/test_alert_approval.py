@@ -38,6 +38,17 @@ def test_an_approval_whose_time_is_nearly_over_is_asked_for_once_more_with_the_d
     assert (alert.severity, f"rejected at {START + 2 * DAY:%Y-%m-%d %H:%M} UTC" in alert.what) == ("critical", True)
 
 
+def test_a_long_last_call_is_repeated_each_day_and_not_by_a_restart(world: World) -> None:
+    canary = world.contract.canary.model_copy(update={"approval": "manual", "approval_deadline": 12 * DAY})
+    world.contract = world.contract.model_copy(update={"canary": canary})
+    world.restart()
+    waiting = Case(CaseState.WAITING, 0, "case", challenger="2", since=START, waiting_since=START, reason="drift")
+    world.cases.save(waiting)
+    assert world.look(after=9 * DAY) == ["approval_wanted"]
+    world.restart()
+    assert [world.look(after=8 * HOUR) for _ in range(4)] == [[], [], [], ["approval_wanted"]]
+
+
 def test_an_approval_that_was_given_is_not_asked_for_any_more(world: World) -> None:
     wait_for_approval(world)
     world.look()
