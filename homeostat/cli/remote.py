@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from homeostat.ports import LedgerEntry
 
 _TIMEOUT_S = 30.0  # the server waits 10 s for the healer
+_OURS = {"application/json", "application/jsonl", "application/problem+json"}  # what the API answers with
 
 
 class Exported:
@@ -45,19 +46,11 @@ def ledger(url: str, product: str | None) -> Exported:
 
 
 def _get(url: str, product: str | None, what: str) -> "httpx.Response":
-    import httpx
-
     if product is None:
         fail("--url asks for the name of a product there: add --product")
-    token = Settings().token
-    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/v1/{product}/{what}", headers=headers, timeout=_TIMEOUT_S)
-        said = {} if answer.is_success else answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        fail(f"no Homeostat answers at {url}: {error}")
+    answer = _asked(url, product, "GET", what)
     if not answer.is_success:
-        fail(f"{url} answers {answer.status_code}: {said.get('detail', answer.text)}")
+        fail(f"{url} answers {answer.status_code}: {_detail(answer)}")
     return answer
 
 
@@ -67,26 +60,34 @@ def decide(url: str, product: str, word: str, reason: str | None) -> dict[str, A
     Raises:
         typer.Exit: Nobody answers there, or the token does not do.
     """
-    import httpx
-
     from homeostat.healing.operator import REFUSED
 
-    token = Settings().token
-    if not token:
+    if not Settings().token:
         fail(f"HOMEOSTAT_TOKEN is not set: {url} has to know who decides")
-    try:
-        answer = httpx.post(
-            f"{url.rstrip('/')}/v1/{product}/decisions",
-            json={"decision": word, "reason": reason},
-            headers={"Authorization": f"Bearer {token.get_secret_value()}"},
-            timeout=_TIMEOUT_S,
-        )
-        said = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        fail(f"no Homeostat answers at {url}: {error}")
+    answer = _asked(url, product, "POST", "decisions", {"decision": word, "reason": reason})
     if answer.is_success:
-        return dict(said)
-    detail = str(said.get("detail", answer.text))
+        return dict(answer.json())
+    detail = _detail(answer)
     if not detail.startswith(REFUSED):
         fail(f"{url} answers {answer.status_code}: {detail}")
     return {"decision": word, "version": None, "by": None, "answer": detail}
+
+
+def _asked(url: str, product: str, method: str, what: str, body: dict[str, Any] | None = None) -> "httpx.Response":
+    """Return what the API answers, by the token if there is one."""
+    import httpx
+
+    token = Settings().token
+    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    address = f"{url.rstrip('/')}/v1/{product}/{what}"
+    try:
+        answer = httpx.request(method, address, json=body, headers=headers, timeout=_TIMEOUT_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        fail(f"no Homeostat answers at {url}: {error}")
+    if answer.headers.get("content-type", "").partition(";")[0] not in _OURS:
+        fail(f"no Homeostat answers at {url}: {answer.status_code} without JSON")
+    return answer
+
+
+def _detail(answer: "httpx.Response") -> str:
+    return str(answer.json().get("detail", answer.text))

@@ -107,6 +107,23 @@ def test_an_edit_on_the_way_is_found(url: str, history: MemoryLedger) -> None:
     assert isinstance(run("log", "--url", url, "--product", "calls", "--verify").exception, LedgerError)
 
 
+def test_another_server_is_no_homeostat() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi")
+
+        thread = Thread(target=answer)
+        thread.start()
+        result = run("status", "--url", url, "--product", "calls")
+        thread.join()
+    assert (result.exit_code, "no Homeostat answers" in result.stderr) == (1, True)
+
+
 def test_an_address_where_nobody_answers_and_a_half_command_are_one_clear_line() -> None:
     nobody = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
