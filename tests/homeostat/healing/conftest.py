@@ -261,6 +261,16 @@ def rig(contract: Contract) -> Rig:
     return Rig(contract)
 
 
+@pytest.fixture
+def promoted(rig: Rig) -> Rig:
+    """Version 2 has replaced version 1, which an operator wanted; nothing is open."""
+    rig.first_champion()
+    rig.canary()
+    rig.decide("approve", "2")
+    rig.run(25)
+    return rig
+
+
 @pytest.fixture(scope="session")
 def new_rig(contract: Contract) -> Callable[..., Rig]:
     return lambda crash_at=None: Rig(contract, crash_at)

@@ -21,16 +21,6 @@ def told(rig: Rig) -> list[tuple[str, str | None]]:
     return [(e.kind, e.payload.get("version")) for e in rig.ledger.entries() if e.actor.startswith("operator")]
 
 
-@pytest.fixture
-def promoted(rig: Rig) -> Rig:
-    """Version 2 has replaced version 1, which an operator wanted; nothing is open."""
-    rig.first_champion()
-    rig.canary()
-    rig.decide("approve", "2")
-    rig.run(25)
-    return rig
-
-
 def move(rig: Rig, alias: str, version: str | None) -> None:
     rig.registry.set_alias(alias, version)
     rig.run()

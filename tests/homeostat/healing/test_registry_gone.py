@@ -8,15 +8,11 @@ from tests.homeostat.healing.conftest import HOUR, Rig
 
 
 @pytest.fixture
-def bereft(rig: Rig) -> Rig:
-    """Version 2 had replaced version 1 when all was lost."""
-    rig.first_champion()
-    rig.canary()
-    rig.decide("approve", "2")
-    rig.run(25)
-    for held in (rig.registry._packages, rig.registry._by_request, rig.registry._aliases, rig.registry._model_tags):
+def bereft(promoted: Rig) -> Rig:
+    registry = promoted.registry
+    for held in (registry._packages, registry._by_request, registry._aliases, registry._model_tags):
         held.clear()
-    return rig
+    return promoted
 
 
 def test_the_ledger_verifies_and_says_who_served_when(bereft: Rig) -> None:

@@ -226,6 +226,14 @@ def test_a_port_that_another_program_took_is_found_while_nothing_runs(instance: 
     assert "--port" in finding.todo
 
 
+def test_a_taken_port_is_found_before_anything_ever_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr("homeostat.inspection.doctor.processes._API", port)
+        finding = found(tmp_path / "nothing yet", "ports")[0]
+    assert (finding.level, str(port) in finding.what) == (Level.PROBLEM, True)
+
+
 def test_an_api_that_does_not_answer_is_found_while_the_instance_runs(instance: Path) -> None:
     with socket.socket() as free, held(instance / "run" / "up.lock"):
         free.bind(("127.0.0.1", 0))
