@@ -124,6 +124,7 @@ class Aliases:
     challenger: str | None = None
     previous: str | None = None
     share: float | None = None  # of entities that the challenger answers; None: as the contract begins a canary
+    since: datetime | None = None  # when the champion began to serve, None where the loop hasn't said so
     vouched: "Aliases | None" = field(default=None, compare=False, repr=False)  # by the loop; None: nobody yet
 
 
@@ -176,11 +177,7 @@ class ModelRegistry(AliasReader, DecisionDesk, Protocol):
         """Store a package and return its version."""
 
     def load(self, version: str) -> ModelPackage:
-        """Return the package stored under a version.
-
-        Raises:
-            ModelError: There is no such version.
-        """
+        """Return the package stored under a version that there is, else a ModelError."""
 
     def set_alias(self, alias: str, version: str | None, share: float | None = None) -> None:
         """Point one of ``ALIASES`` to a version, the challenger's with its share, or clear it with None."""

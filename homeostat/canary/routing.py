@@ -50,7 +50,7 @@ def served(aliases: Aliases) -> Aliases:
 
     >>> vouched = Aliases("4", "5", "3")
     >>> served(Aliases("9", "5", "3", vouched=vouched)), served(Aliases("3", "9", "3", vouched=vouched)).challenger
-    (Aliases(champion='4', challenger='5', previous='3', share=None), None)
+    (Aliases(champion='4', challenger='5', previous='3', share=None, since=None), None)
     >>> served(Aliases("3", "5", "3", vouched=vouched)).champion, served(Aliases(vouched=vouched)).champion
     ('3', '4')
     """
@@ -61,4 +61,5 @@ def served(aliases: Aliases) -> Aliases:
     champion = aliases.champion if aliases.champion in known else vouched.champion
     challenger = aliases.challenger if aliases.challenger == vouched.challenger else None
     previous = aliases.previous if aliases.previous in known else vouched.previous
-    return Aliases(champion, challenger, previous, aliases.share)
+    since = vouched.since if champion == vouched.champion else None
+    return Aliases(champion, challenger, previous, aliases.share, since)

@@ -131,7 +131,8 @@ class CanaryPolicy(Part):
     min_rows: int = Field(default=500, ge=50)  # mature rows scored by both, before any decision
     block: Duration = timedelta(hours=1)  # rows closer than this are not counted as independent
     max_duration: Duration = timedelta(days=14)  # inconclusive by then: rejected
-    watch: Duration = timedelta(days=7)  # after a promotion, while `previous` stays warm for a rollback
+    # so long a promoted model is held against the one it replaced, which stays warm until these rows are mature
+    watch: Duration = timedelta(days=7)
     # whether a proven challenger waits for an operator: never, where it is outside of `within`, or always
     approval: Literal["automatic", "automatic_within", "manual"] = "automatic"
     within: ChangeEnvelope | None = None

@@ -53,7 +53,7 @@ class AliasWatch:
 
     def vouch(self, case: Case, aliases: Aliases) -> None:
         """Say in the registry who may serve by the case, unless it does: no other version will, whatever its alias."""
-        vouched = Aliases(case.champion, case.challenger, case.previous)
+        vouched = Aliases(case.champion, case.challenger, case.previous, since=case.serving_since)
         if aliases.vouched != vouched:
             self._registry.tag(None, vouched_tag(vouched))
 

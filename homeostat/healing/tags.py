@@ -1,6 +1,7 @@
 """The tags by which operators, the healer and those who serve talk, on a version or on the registered model itself."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from homeostat.ports import ALIASES, Aliases, OperatorDecision
 
@@ -52,30 +53,35 @@ def share_tag(version: str, share: float) -> dict[str, str | None]:
 
 
 def vouched_tag(aliases: Aliases) -> dict[str, str]:
-    """Return the tag by which the loop says whom it means to serve, whatever an alias is moved to by hand.
+    """Return the tag by which the loop says whom it means to serve since when, whatever is moved by hand.
 
-    >>> vouched_tag(Aliases("4", previous="3"))
-    {'homeostat.vouched': 'champion=4 previous=3'}
+    >>> vouched_tag(Aliases("4", previous="3", since=datetime(2030, 5, 1, tzinfo=UTC)))
+    {'homeostat.vouched': 'champion=4 previous=3 since=2030-05-01T00:00:00+00:00'}
     """
-    named = [(alias, getattr(aliases, alias)) for alias in ALIASES]
-    return {VOUCHED_TAG: " ".join(f"{alias}={version}" for alias, version in named if version)}
+    said = {alias: getattr(aliases, alias) for alias in ALIASES}
+    said["since"] = aliases.since and aliases.since.isoformat()
+    return {VOUCHED_TAG: " ".join(f"{name}={value}" for name, value in said.items() if value)}
 
 
 def aliases_in(versions: Mapping[str, str], tags: Mapping[str, str]) -> Aliases:
     """Return who serves by the registered model's aliases and tags.
 
     >>> aliases_in({"champion": "1", "challenger": "2", "mine": "7"}, {"homeostat.canary_share": "2: 0.25"})
-    Aliases(champion='1', challenger='2', previous=None, share=0.25)
+    Aliases(champion='1', challenger='2', previous=None, share=0.25, since=None)
     """
     champion, challenger, previous = (str(versions[alias]) if alias in versions else None for alias in ALIASES)
     share = _share(challenger, tags.get(SHARE_TAG, ""))
-    return Aliases(champion, challenger, previous, share, _vouched(tags.get(VOUCHED_TAG, "")))
+    return Aliases(champion, challenger, previous, share, vouched=_vouched(tags.get(VOUCHED_TAG, "")))
 
 
 def _vouched(text: str) -> Aliases | None:
-    said = {alias: version for alias, _, version in (word.partition("=") for word in text.split())}
+    said = {name: value for name, _, value in (word.partition("=") for word in text.split())}
     champion, challenger, previous = (said.get(alias) or None for alias in ALIASES)
-    return Aliases(champion, challenger, previous) if champion else None  # else a person's words
+    try:
+        since = datetime.fromisoformat(said["since"]) if "since" in said else None
+    except ValueError:  # a person's words, as they are without a champion
+        return None
+    return Aliases(champion, challenger, previous, since=since) if champion else None
 
 
 def _share(challenger: str | None, text: str) -> float | None:

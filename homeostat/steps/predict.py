@@ -66,8 +66,8 @@ class ServedModels(AliasReader, Protocol):
 class PredictStep:
     """Answers with the champion, or for its share of entities with the challenger.
 
-    Every model with an alias scores every row, so that the judge compares models on the same rows and
-    ``previous`` stays warm. A model that fails is answered for by the next one, and the prediction says so.
+    Champion and challenger score every row, so that the judge compares models on the same rows; so does ``previous``
+    until the champion's watch is over. A model that fails is answered for by the next one, and the prediction says so.
     Several threads may ask at once.
     """
 
@@ -80,6 +80,7 @@ class PredictStep:
         self._online = online
         self._telemetry = telemetry
         self._categorical = contract.categorical
+        self._warm = contract.canary.watch + contract.label.maturity  # until then the judge asks for what it scores
         self._models: dict[str, ScoringModel] = {}  # replaced, never changed: another thread may be reading it
         self._within_sla = 0
         self._served = 0
@@ -140,28 +141,33 @@ class PredictStep:
     def _predicted(
         self, rows: Sequence[FeatureRow | Query], values: list[Values], now: datetime, started: float
     ) -> list[Prediction]:
-        scored = self._score(values)
+        scored = self._score(values, now)
         scored = replace(scored, latency_ms=(perf_counter() - started) * 1000)
         predictions = self._predictions(rows, values, scored, now)
         self._measure(predictions, scored.latency_ms)
         return predictions
 
-    def _score(self, values: list[Values]) -> _Scored:
+    def _score(self, values: list[Values], now: datetime) -> _Scored:
         aliases = served(self._registry.aliases())
+        known = dict.fromkeys((aliases.champion, aliases.challenger, aliases.previous))
+        self._models = {version: model for version, model in self._models.items() if version in known}
         scored = _Scored(aliases)
-        wanted = [v for v in (aliases.champion, aliases.challenger, aliases.previous) if v]
-        self._models = {version: model for version, model in self._models.items() if version in wanted}
-        if not wanted:
+        if not values:
             return scored
         columns = dict(zip(self._contract.feature_names, zip(*values, strict=True), strict=True))
-        for version in dict.fromkeys(wanted):
-            try:
-                model, started = self._model(version), perf_counter()
-                scored.scores[version] = _finite(model.score_cells(columns).tolist())
-                scored.scoring_ms[version] = (perf_counter() - started) * 1000
-            except ModelError as error:
-                scored.failures[version] = f"version {version} failed: {error}"
+        is_warm = aliases.since is None or now < aliases.since + self._warm
+        for version in filter(None, known):
+            if version != aliases.previous or is_warm or aliases.champion not in scored.scores:
+                self._try(version, columns, scored)
         return scored
+
+    def _try(self, version: str, columns: Mapping[str, Sequence[Scalar]], scored: _Scored) -> None:
+        try:
+            model, started = self._model(version), perf_counter()
+            scored.scores[version] = _finite(model.score_cells(columns).tolist())
+            scored.scoring_ms[version] = (perf_counter() - started) * 1000
+        except ModelError as error:
+            scored.failures[version] = f"version {version} failed: {error}"
 
     def _model(self, version: str) -> ScoringModel:
         model = self._models.get(version)

@@ -1,6 +1,7 @@
 """What every model registry promises (homeostat.ports.ModelRegistry)."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
@@ -17,6 +18,7 @@ PACKAGE = ModelPackage(
     params={"trees": "200"},
     tags={"seed": "7", "cause": "drift in 'weight'"},
 )
+NOW = datetime(2030, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 OTHER = ModelPackage(files={"model.txt": b"another"})
 
 
@@ -91,9 +93,9 @@ def test_whom_the_loop_vouches_for_is_read_with_the_aliases(registry: ModelRegis
     version = registry.register(PACKAGE, "r1")
     registry.set_alias("champion", version)
     assert registry.aliases().vouched is None
-    registry.tag(None, vouched_tag(Aliases("7", previous=version)))
+    registry.tag(None, vouched_tag(Aliases("7", previous=version, since=NOW)))
     assert registry.aliases() == Aliases(version)
-    assert registry.aliases().vouched == Aliases("7", None, version)
+    assert registry.aliases().vouched == Aliases("7", None, version, since=NOW)
     registry.tag(None, {VOUCHED_TAG: "whoever you like"})
     assert registry.aliases().vouched is None
 

@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -38,6 +39,9 @@ KINDS: dict[str, dict[str, Any]] = {  # of canaries, and parts of the work for s
     "approved": {"approval": "manual"},
     "steps": {"steps": [0.05, 0.25, 1.0], "step_time": "6h", "max_duration": "9d"},
     "steps-approved": {"steps": [0.05, 0.25, 1.0], "step_time": "1d", "max_duration": "9d", "approval": "manual"},
+    "shadow-first": {"steps": [0.0, 0.25, 1.0], "step_time": "6h", "max_duration": "9d"},
+    "within": {"approval": "automatic_within", "within": {"max_loss": 0.38}},
+    "deadline": {"approval": "manual", "approval_deadline": "2d"},
 }
 HISTORIES = int(os.environ.get("HOMEOSTAT_HISTORIES", "80")) // len(KINDS)
 ALIASES = ("champion", "challenger", "previous")
@@ -186,7 +190,7 @@ class Histories(RuleBasedStateMachine):
             aliases.champion, aliases.previous, aliases.challenger, aliases.share,
         )  # fmt: skip
         assert (told.champion, told.challenger, told.share) == (aliases.champion, *on_trial)
-        assert served(aliases) == aliases
+        assert served(aliases) == replace(aliases, since=case.serving_since)
         assert case.state is not CaseState.TRAINING
         assert self.rig.registry.decisions() == []
 

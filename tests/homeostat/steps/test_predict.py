@@ -1,6 +1,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 
 import numpy as np
 import polars as pl
@@ -82,7 +83,7 @@ def predict(step: PredictStep, online: MemoryOnlineFeatures, batch: list[Feature
 
 
 def serve(registry: MemoryRegistry, alias: str, files: Mapping[str, bytes]) -> str:
-    version = registry.register(ModelPackage(files), alias)
+    version = registry.register(ModelPackage(files), token_hex(4))  # each a new one
     registry.set_alias(alias, version)
     return version
 
@@ -197,6 +198,21 @@ def test_the_previous_model_answers_for_a_champion_that_fails(
     [p] = predict(step, online, rows(1))
     assert p.version == previous
     assert p.fallback
+
+
+def test_the_way_back_scores_every_row_until_the_watch_is_over_and_then_only_those_the_champion_fails_on(
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+) -> None:
+    champion, previous = serve(registry, "champion", models[0]), serve(registry, "previous", models[1])
+    over = T0 - CONTRACT.canary.watch - CONTRACT.label.maturity
+    for since, scorers in ((over + timedelta(hours=1), {champion, previous}), (over, {champion})):
+        registry.tag(None, vouched_tag(Aliases(champion, previous=previous, since=since)))
+        [p] = predict(step, online, rows(1))
+        assert set(p.scores) == scorers
+    broken = serve(registry, "champion", BROKEN)
+    registry.tag(None, vouched_tag(Aliases(broken, previous=previous, since=over)))
+    [p] = predict(step, online, rows(1))
+    assert (p.version, set(p.scores)) == (previous, {previous})
 
 
 def test_a_row_is_never_answered_with_features_of_a_later_event(
