@@ -164,17 +164,21 @@ class CanaryMemory:
         return Health(scored, sum(counts.values()) - scored)
 
     def _shift(self, incumbent: str, rival: str, blocks: Sequence[int]) -> Shift:
-        rows = np.zeros((len(blocks), GROUPS))
+        rows, seen = np.zeros((2, len(blocks), GROUPS))
+        failed = np.zeros((2, len(blocks), GROUPS))
         both = np.zeros((2, len(blocks), GROUPS, _DESCRIBED))
         for scorers, sums in self._answered.items():
-            if {incumbent, rival} <= set(scorers):
-                table = sums.table(blocks)
-                rows += table[:, :, 0]
-                for place, version in enumerate((incumbent, rival)):
+            table, pair = sums.table(blocks), (incumbent, rival)
+            seen += table[:, :, 0]
+            rows += table[:, :, 0] * (set(pair) <= set(scorers))
+            for place, version in enumerate(pair):
+                if version not in scorers:
+                    failed[place] += table[:, :, 0]
+                elif set(pair) <= set(scorers):
                     first = 1 + _DESCRIBED * scorers.index(version)
                     both[place] += table[:, :, first : first + _DESCRIBED]
         apart = both[1] - both[0]
-        return Shift(rows, apart[:, :, 0], both[0, :, :, 2:], both[1, :, :, 2:], apart[:, :, 1])
+        return Shift(rows, apart[:, :, 0], both[0, :, :, 2:], both[1, :, :, 2:], apart[:, :, 1], seen, *failed)
 
 
 def _described(answers: Sequence[Prediction | Outcome], version: str) -> Floats:

@@ -37,7 +37,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """How two models answer the same rows, without labels: sums by block and group of entities."""
+    """How two models answer, without labels: sums by block and group of entities, over the rows both answered."""
 
     rows: Floats = field(default_factory=lambda: np.zeros((0, GROUPS)))  # shape (n_blocks, n_groups)
     difference: Floats = field(
@@ -46,6 +46,9 @@ class Shift:
     incumbent_bins: Floats = field(default_factory=lambda: np.zeros((0, GROUPS, BINS)))  # rows by bin of the score
     rival_bins: Floats = field(default_factory=lambda: np.zeros((0, GROUPS, BINS)))
     slower: Floats = field(default_factory=lambda: np.zeros((0, GROUPS)))  # rows late by the rival minus by the other
+    seen: Floats = field(default_factory=lambda: np.zeros((0, GROUPS)))  # rows that any model answered
+    incumbent_failed: Floats = field(default_factory=lambda: np.zeros((0, GROUPS)))  # of those seen
+    rival_failed: Floats = field(default_factory=lambda: np.zeros((0, GROUPS)))
 
 
 @dataclass(frozen=True, slots=True)

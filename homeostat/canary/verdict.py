@@ -62,7 +62,7 @@ def judge_canary(trial: Trial, policy: CanaryPolicy, *, looks: int, expired: boo
         stage: The step of traffic it is at.
     """
     evidence = _described(trial, policy, looks, ("champion_loss", "challenger_loss")) | {"share": stage.share}
-    broken = _broken(trial, policy)
+    broken = breach(trial, policy)
     if broken is not None:
         return Finding(Action.REJECT, broken, evidence, guardrail=True)
     found = bounds(trial.paired, policy)
@@ -88,7 +88,7 @@ def judge_watch(trial: Trial, policy: CanaryPolicy, *, looks: int) -> Finding:
         looks: Number of this look, for the record.
     """
     evidence = _described(trial, policy, looks, ("previous_loss", "champion_loss"))
-    broken = _broken(trial, policy)
+    broken = breach(trial, policy)
     if broken is not None:
         return Finding(Action.ROLLBACK, broken, evidence, guardrail=True)
     found = bounds(trial.paired, policy)
@@ -133,14 +133,6 @@ def rows_needed(found: Bounds) -> tuple[int | None, int | None]:
         min((rows for rows in pair if rows is not None), default=None) for pair in zip(for_worth, for_harm, strict=True)
     )
     return likely, cautious
-
-
-def _broken(trial: Trial, policy: CanaryPolicy) -> str | None:
-    """Return the guardrail that is broken, None where all hold."""
-    rival = trial.rival
-    if rival.is_failing(policy) and rival.failed_ratio > trial.incumbent.failed_ratio:
-        return f"failed to score {rival.failed} of {rival.seen} rows, more than {policy.max_fallback_ratio:.1%}"
-    return breach(trial, policy)
 
 
 def _onward(found: Bounds, policy: CanaryPolicy, stage: Stage, *, expired: bool) -> tuple[Action | None, str] | None:

@@ -1,7 +1,7 @@
 """The tags by which operators, the healer and those who serve talk, on a version or on the registered model itself."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from homeostat.ports import ALIASES, Aliases, OperatorDecision
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from scipy.stats import binomtest
 
-from tests.statistics.canary_proofs import Gain, Null
+from tests.statistics.canary_gains import Gain
+from tests.statistics.canary_proofs import Null
 
 MOST_RATIO = 1.3  # of the rows of a paired test that is looked at once, at the right time, at equal power
 MOST_OF_UNPAIRED = 0.2
@@ -37,9 +38,10 @@ def claims(nulls: Sequence[Null], gains: Sequence[Gain], alpha: float) -> Iterat
             found = binomtest(counts[-1], null.streams).proportion_ci(0.95, "exact")
             yield Claim(f"{what} in {null.looks[-1]:,} looks: {null.name}", alpha, found.low, found.high)
     for gain in gains:
-        yield Claim(f"rows to a decision, {gain.power:.0%}: {gain.name}", MOST_RATIO, gain.ratio_low, gain.ratio_high)
-        low, high = (ratio * gain.fixed_rows / gain.unpaired_rows for ratio in (gain.ratio_low, gain.ratio_high))
-        yield Claim(f"of an unpaired split's, {gain.power:.0%}: {gain.name}", MOST_OF_UNPAIRED, low, high)
+        yield Claim(f"rows to a decision, {gain.power:.0%}: {gain.name}", MOST_RATIO, *gain.ratio[1:])
+        yield Claim(
+            f"of an unpaired split's, {gain.power:.0%}: {gain.name}", MOST_OF_UNPAIRED, *gain.unpaired_ratio[1:]
+        )
 
 
 def claim_table(found: Sequence[Claim]) -> str:

@@ -11,10 +11,14 @@ from scipy.optimize import brentq
 from scipy.signal import lfilter
 
 from homeostat.canary.evidence import GROUPS, Paired
+from homeostat.canary.trial import BINS, Shift
+from homeostat.contract.policies import CanaryPolicy
 
 LABEL_DELAY = 48  # blocks until the slower kind of label is known
 _ACTIVE = 0.1  # of the stream: how long a user who comes and goes stays
 _HEAVIEST = 0.02  # of all rows, at most, are of one user
+_LATE = 0.01  # of the rows, by the champion
+_EVEN = 4.0  # shape of the hours' load: one in twenty has twice the mean
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 _CHANCE = _WEIGHTS / _WEIGHTS.sum()
 
@@ -43,9 +47,11 @@ class Stream:
     """One stream of a kind: losses of both models row by row, in time order, and summed as the judge has them."""
 
     block: np.ndarray
+    cell: np.ndarray  # of block and group of users
     label: np.ndarray
     champion: np.ndarray
     challenger: np.ndarray
+    scores: tuple[np.ndarray, np.ndarray]  # of champion and challenger
     paired: Paired
 
     @property
@@ -72,10 +78,33 @@ def stream(kind: Kind, blocks: int, rng: np.random.Generator) -> Stream:
         odds = seen + error * (own + common + of_user) + bias
         losses.append(np.logaddexp(0, np.where(label, -odds, odds)))
         scores.append(1 / (1 + np.exp(-odds)))
-    cells = block * GROUPS + user * 2_654_435_761 % GROUPS
+    cell = block * GROUPS + user * 2_654_435_761 % GROUPS
     columns = (np.ones(len(block)), label.astype(float), *losses, *scores)
-    sums = [np.bincount(cells, column, blocks * GROUPS).reshape(blocks, GROUPS) for column in columns]
-    return Stream(block, label, losses[0], losses[1], Paired(*sums))
+    sums = Paired(*(summed(cell, column, blocks) for column in columns))
+    return Stream(block, cell, label, losses[0], losses[1], (scores[0], scores[1]), sums)
+
+
+def summed(cell: np.ndarray, values: np.ndarray, blocks: int) -> np.ndarray:
+    """Return sums by block and group, shape (n_blocks, GROUPS)."""
+    return np.bincount(cell, values, blocks * GROUPS).reshape(blocks, GROUPS)
+
+
+def label_free(made: Stream, policy: CanaryPolicy, rng: np.random.Generator) -> Shift:
+    """Return what is seen of a stream without labels, by a challenger as late and as faulty as it may just be.
+
+    The machine has its hours: late and failed answers crowd in some blocks.
+    """
+    blocks = made.paired.blocks
+    load, row = rng.gamma(_EVEN, 1 / _EVEN, blocks)[made.block], np.ones(len(made.block))
+    late = [rng.random(len(load)) < load * ratio for ratio in (_LATE, _LATE + policy.max_slow_ratio)]
+    failed = rng.random(len(load)) < load * policy.max_fallback_ratio
+    bins = []
+    for score in made.scores:
+        place = made.cell * BINS + (score * BINS).astype(int)
+        bins.append(np.bincount(place, minlength=blocks * GROUPS * BINS).reshape(blocks, GROUPS, BINS))
+    slower, faulty = (summed(made.cell, values, blocks) for values in (late[1] * row - late[0], failed * row))
+    rows = made.paired.rows
+    return Shift(rows, made.paired.rival_score - made.paired.incumbent_score, *bins, slower, rows, 0 * rows, faulty)
 
 
 def expected_loss(kind: Kind, error: float) -> float:

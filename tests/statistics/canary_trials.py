@@ -1,15 +1,15 @@
 """What Homeostat's bounds, a t-test that peeks and Kayenta's Mann-Whitney say of a stream, look by look."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm, t
 
 from homeostat.canary.confidence import half_widths
-from homeostat.canary.guardrails import breach
+from homeostat.canary.evidence import Paired
+from homeostat.canary.guardrails import Guardrail, guardrails
 from homeostat.canary.spread import spread_of
-from homeostat.canary.trial import Health, Trial
+from homeostat.canary.trial import Health, Shift, Trial
 from homeostat.contract.policies import CanaryPolicy
 from tests.statistics.canary_streams import Stream
 
@@ -52,15 +52,28 @@ def by_bounds(made: Stream, policy: CanaryPolicy) -> Looks:
     return Looks(spread.rows, enough & worth & ~harm, enough & harm)
 
 
-def broken_guardrails(made: Stream, policy: CanaryPolicy, at: Iterable[int]) -> int:
-    """Return the first of some looks at which a guardrail stops the canary, ``NEVER`` where none does."""
-    for block in at:
-        part = type(made.paired)(*(getattr(made.paired, name)[: block + 1] for name in made.paired.__slots__))
-        slices = {f"group {i}": type(part)(*(getattr(part, n)[:, i::4] for n in part.__slots__)) for i in range(4)}
-        trial = Trial(part, Health(part.row_count), Health(part.row_count), slices=slices)
-        if breach(trial, policy) is not None:
-            return block
-    return NEVER
+def with_guardrails(found: Looks, made: Stream, shift: Shift, policy: CanaryPolicy) -> Looks:
+    """Return what is said when a guardrail that is broken stops the canary whatever the losses, look by look."""
+    rows, fine = made.paired, Health(made.paired.row_count)
+    slices = {f"group {i}": Paired(*(getattr(rows, name)[:, i::4] for name in rows.__slots__)) for i in range(4)}
+    guards = guardrails(Trial(rows, fine, fine, shift, slices), policy)
+    broken = np.logical_or.reduce([_broken(guard, policy) for guard in guards])
+    return Looks(found.rows, found.promote & ~broken, found.stop | broken)
+
+
+def _broken(guard: Guardrail, policy: CanaryPolicy) -> np.ndarray:
+    """Return what ``Guardrail.is_broken`` says after each block."""
+    over = guard.rows.sum(axis=1).cumsum() >= policy.min_rows
+    for sums in guard.excess:
+        over &= sums.sum(axis=1).cumsum() > 0
+    if not over.any():
+        return over
+    kept = np.flatnonzero(guard.rows.any(axis=1))
+    last = np.searchsorted(kept, np.arange(len(over)), side="right") - 1
+    for sums in guard.excess:
+        spread = spread_of(guard.rows[kept], sums[kept])
+        over &= (spread.mean - half_widths(spread, guard.alpha, policy.tuned_rows) > 0)[last]
+    return over
 
 
 def by_peeking(rows: np.ndarray, sums: np.ndarray, squares: np.ndarray, policy: CanaryPolicy) -> Looks:
@@ -97,13 +110,6 @@ def fixed_power(differences: np.ndarray, rows: np.ndarray, alpha: float) -> np.n
     ).cumsum(axis=1)
     error = np.sqrt(np.maximum(squares, 1e-300) * n / np.maximum(n - 1, 1)) / np.maximum(r, 1)
     return np.asarray((mean / error < -t.isf(alpha, np.maximum(n - 1, 1))).mean(axis=0))
-
-
-def unpaired_rows(made: Stream, gain: float, share: float, alpha: float, power: float) -> float:
-    """Return the rows that a z-test of two arms of different rows needs to see a gain; by the textbook's formula."""
-    z = norm.isf(alpha) + norm.ppf(power)
-    spread = made.challenger.var() / share + made.champion.var() / (1 - share)
-    return float(z**2 * spread / gain**2)
 
 
 def by_kayenta(made: Stream, at: np.ndarray, rng: np.random.Generator) -> Looks:

@@ -10,7 +10,8 @@ from time import monotonic
 
 from homeostat.contract.policies import CanaryPolicy
 from tests.statistics.canary_claims import claim_table, claims
-from tests.statistics.canary_proofs import BLOCKS, Gain, Null, gains_of, null_of
+from tests.statistics.canary_gains import Gain, gains_of
+from tests.statistics.canary_proofs import BLOCKS, Null, null_of
 from tests.statistics.canary_steps import Climbed, climbed_of
 from tests.statistics.canary_streams import Kind, error_for
 from tests.statistics.prove_healing import share
@@ -68,17 +69,19 @@ def null_table(nulls: Sequence[Null]) -> str:
 def gain_table(gains: Sequence[Gain]) -> str:
     """Return the rows to a promotion against those of other tests of the same power, as Markdown."""
     head = "| gain | power | rows to a decision, mean (median) | paired test, one look at the right time | ratio "
-    head += "| unpaired halves | ratio | stopped | rows needed as told at 1,000 rows: over those it took |"
-    lines = [head, f"|{'---|' * 9}"]
+    head += "| unpaired halves | ratio | paired t-test on blocks | stopped "
+    head += "| rows needed as told at 1,000 rows: over those it took |"
+    lines = [head, f"|{'---|' * 10}"]
     for gain in gains:
         cells = (
             gain.name,
             f"{gain.power:.0%}",
             f"{gain.rows:,.0f} ({gain.median_rows:,.0f})",
-            f"{gain.fixed_rows:,.0f}",
-            f"{gain.rows / gain.fixed_rows:.2f} ({gain.ratio_low:.2f} to {gain.ratio_high:.2f})",
+            f"{gain.paired_rows:,.0f}",
+            "{:.2f} ({:.2f} to {:.2f})".format(*gain.ratio),
             f"{gain.unpaired_rows:,.0f}",
-            f"{gain.rows / gain.unpaired_rows:.3f}",
+            "{:.3f} ({:.3f} to {:.3f})".format(*gain.unpaired_ratio),
+            f"{gain.t_test_rows:,.0f}",
             share(gain.stopped, gain.streams),
             f"{gain.told:.2f}; enough in {gain.cautious:.0%}" if gain.told else "-",
         )

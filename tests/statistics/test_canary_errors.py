@@ -1,20 +1,24 @@
 """A canary may be looked at all the time: the short form of ``make prove-canary``, each claim with its interval."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from homeostat.canary.trial import Trial
+from homeostat.canary.evidence import Paired
+from homeostat.canary.trial import Shift, Trial
 from homeostat.canary.verdict import bounds, judge_canary
 from homeostat.contract.policies import CanaryPolicy
 from homeostat.records import Action
-from tests.statistics.canary_proofs import Null, gains_of, null_of
-from tests.statistics.canary_streams import Kind, error_for, stream
-from tests.statistics.canary_trials import by_bounds, spaced
+from tests.statistics.canary_gains import gains_of
+from tests.statistics.canary_proofs import Null, null_of
+from tests.statistics.canary_streams import Kind, error_for, label_free, stream
+from tests.statistics.canary_trials import by_bounds, spaced, with_guardrails
 from tests.statistics.prove_canary import EVERYTHING, gain_table, null_table
 
+Sums = TypeVar("Sums", Paired, Shift)
 STREAMS, BLOCKS, SEED = 60, 300, 4
 PLAIN = Kind("independent rows")
 ALPHA = CanaryPolicy().alpha
@@ -54,8 +58,8 @@ def test_a_challenger_worse_by_the_whole_margin_is_hardly_ever_promoted() -> Non
 def test_a_gain_is_promoted_after_hardly_more_rows_than_a_test_that_knew_when_to_look() -> None:
     kind = replace(PLAIN, name="loss 4% lower", challenger_error=error_for(PLAIN, -0.04))
     (gain,) = gains_of(kind, 100, SEED, powers=(0.9,), blocks=BLOCKS)
-    assert gain.ratio_low <= 1.3
-    assert gain.rows <= gain.unpaired_rows / 5
+    assert gain.ratio[1] <= 1.3
+    assert gain.unpaired_ratio[1] <= 0.2
     assert gain.stopped == 0
     assert "loss 4% lower" in gain_table([gain])
 
@@ -75,13 +79,23 @@ def test_what_is_simulated_is_what_the_judge_decides() -> None:
     rng, policy = np.random.default_rng(SEED), CanaryPolicy(margin=0.01)
     kind = replace(PLAIN, challenger_error=error_for(PLAIN, -0.03), **EVERYTHING)
     made = stream(kind, BLOCKS, rng)
-    looks, names = by_bounds(made, policy), made.paired.__slots__
-    for block in (12, 40, 80, 150, 299):
-        part = type(made.paired)(*(getattr(made.paired, name)[: block + 1] for name in names))
-        found = judge_canary(Trial(part), policy, looks=1, expired=False)
-        assert (found.action is Action.PROMOTE) == looks.promote[block]
-        assert (found.action is Action.REJECT) == looks.stop[block]
-        assert bounds(part, policy) is None or part.row_count == looks.rows[block]
+    shift = label_free(made, policy, rng)
+    for strict in (policy, policy.model_copy(update={"max_fallback_ratio": 0.002})):
+        looks = with_guardrails(by_bounds(made, strict), made, shift, strict)
+        said = set()
+        for block in (12, 40, 80, 150, 299):
+            part = up_to(made.paired, block)
+            found = judge_canary(Trial(part, shift=up_to(shift, block)), strict, looks=1, expired=False)
+            assert (found.action is Action.PROMOTE) == looks.promote[block]
+            assert (found.action is Action.REJECT) == looks.stop[block]
+            assert bounds(part, policy) is None or part.row_count == looks.rows[block]
+            said.add(found.action)
+        assert said == {None, Action.PROMOTE if strict is policy else Action.REJECT}
+
+
+def up_to(sums: Sums, block: int) -> Sums:
+    """Return the blocks up to one of them."""
+    return type(sums)(*(getattr(sums, name)[: block + 1] for name in sums.__slots__))
 
 
 def test_looks_are_spread_evenly_and_the_last_is_at_the_end() -> None:

@@ -32,7 +32,8 @@ def shift(challenger: np.ndarray, champion: np.ndarray, blocks: int = 60) -> Shi
     for counts, scores in zip(bins, (champion, challenger), strict=True):
         np.add.at(counts, (place, 0, (scores * BINS).astype(int)), 1)
     difference = np.bincount(place, challenger - champion, blocks)
-    return Shift(np.bincount(place, minlength=blocks)[:, None].astype(float), difference[:, None], *bins)
+    rows = np.bincount(place, minlength=blocks)[:, None].astype(float)
+    return Shift(rows, difference[:, None], *bins, 0 * rows)
 
 
 @pytest.mark.parametrize(("challenger", "word"), [(0.45, "high"), (0.05, "low")])

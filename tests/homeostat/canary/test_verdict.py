@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from homeostat.canary.evidence import Paired, nothing
-from homeostat.canary.trial import Health, Trial
+from homeostat.canary.trial import Health, Shift, Trial
 from homeostat.canary.verdict import Finding, bounds, judge_canary, judge_watch, rows_needed
 from homeostat.contract.policies import CanaryPolicy
 from homeostat.records import Action
 
 FINE = Health(scored=2000)
-DOWN = Health(scored=900, failed=100)
+DOWN = Health(scored=300, failed=700)
 
 
 def paired(difference: float, blocks: int = 60, rows: int = 40, sd: float = 0.2, rate: float = 0.25) -> Paired:
@@ -102,7 +102,28 @@ def test_a_canary_without_any_row_waits_and_is_rejected_when_its_time_is_up() ->
 def test_a_challenger_that_fails_too_often_is_rejected_whatever_its_losses() -> None:
     found = judged(paired(-0.05), DOWN)
     assert (found.action, found.guardrail) == (Action.REJECT, True)
-    assert "failed to score 100 of 1000 rows" in found.reason
+    assert "failed to score 700 of 1000 rows" in found.reason
+
+
+@pytest.mark.parametrize(("ratio", "action"), [(0.1, Action.REJECT), (0.021, None)])
+def test_a_challenger_that_fails_now_and_then_is_rejected_once_that_is_certain(
+    ratio: float, action: Action | None
+) -> None:
+    rng = np.random.default_rng(5)
+    seen, failed = np.full((60, 1), 40.0), rng.binomial(40, ratio, (60, 1)).astype(float)
+    health = Health(int(2400 - failed.sum()), int(failed.sum()))
+    trial = Trial(paired(0.0), health, FINE, Shift(seen=seen, incumbent_failed=0 * seen, rival_failed=failed))
+    assert health.is_failing(CanaryPolicy())
+    assert judge_canary(trial, CanaryPolicy(), looks=1, expired=False).action is action
+    as_bad = replace(trial, incumbent=health, shift=replace(trial.shift, incumbent_failed=failed[::-1]))
+    assert judge_canary(as_bad, CanaryPolicy(), looks=1, expired=False).action is None
+
+
+def test_failures_of_one_hour_are_no_proof_against_a_challenger() -> None:
+    seen, failed = np.full((60, 1), 40.0), np.zeros((60, 1))
+    failed[7:9] = 40  # 3.3 % of all rows
+    trial = Trial(paired(0.0), Health(2320, 80), FINE, Shift(seen=seen, incumbent_failed=0 * seen, rival_failed=failed))
+    assert judge_canary(trial, CanaryPolicy(), looks=1, expired=False).action is None
 
 
 def test_a_challenger_is_not_blamed_for_rows_that_the_champion_fails_on_as_often() -> None:
