@@ -13,6 +13,8 @@ MIN_BATCHES = 24
 MIN_GROUPS = 20
 """Fewer entities than this are no sample of entities: those seen are all there are, and will be the same tomorrow."""
 
+_BY_CHANCE = 0.5  # standard errors that groups which have nothing in common may seem to, before it counts
+
 _MAX_CARRY = 0.5  # correlation of neighbours that is corrected for; more of it is a model that turned bad meanwhile
 _TINY = 1e-300
 _MOST_FREEDOM = 1e12  # as good as known
@@ -89,13 +91,16 @@ def _since(values: Floats, first: NDArray[np.intp]) -> Floats:
 
 
 def _carried(rows: Floats, sums: Floats, mean: Floats) -> Floats:
-    """Return by what a block's likeness to the next one multiplies the variance; never less than 1."""
+    """Return by what a block's likeness to the next one multiplies the variance; never less than 1.
+
+    It counts as far as it exceeds what chance makes of blocks that are not alike, one standard error.
+    """
     squares = _quadratic(sums * sums, sums * rows, rows * rows, mean)
     shifted_rows, shifted_sums = np.roll(rows, 1), np.roll(sums, 1)
     shifted_rows[:1], shifted_sums[:1] = 0.0, 0.0
     mixed = (sums * shifted_rows + rows * shifted_sums) / 2
     likeness = _quadratic(sums * shifted_sums, mixed, rows * shifted_rows, mean) / np.maximum(squares, _TINY)
-    kept = np.clip(likeness, 0.0, _MAX_CARRY)
+    kept = np.clip(likeness - 1 / np.sqrt(np.arange(1, len(rows) + 1)), 0.0, _MAX_CARRY)
     return np.asarray((1 + kept) / (1 - kept))
 
 
@@ -111,5 +116,6 @@ def _between_groups(rows: Floats, sums: Floats, mean: Floats) -> tuple[Floats, F
     alike = squares.sum(axis=1) ** 2 / np.maximum((squares * squares).sum(axis=1), _TINY)
     between = ((s - mean[:, None] * r) ** 2).sum(axis=1)
     within = _quadratic((sums * sums).sum(axis=1), (sums * rows).sum(axis=1), (rows * rows).sum(axis=1), mean)
-    shared = np.where((r > 0).sum(axis=1) >= MIN_GROUPS, np.maximum(between - within, 0.0), 0.0)
+    by_chance = within * (1 + _BY_CHANCE * np.sqrt(2 / np.maximum(alike, 1.0)))
+    shared = np.where((r > 0).sum(axis=1) >= MIN_GROUPS, np.maximum(between - by_chance, 0.0), 0.0)
     return shared, np.maximum(alike - 1, 1.0)

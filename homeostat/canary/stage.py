@@ -41,7 +41,7 @@ def stage_of(case: Case, policy: CanaryPolicy, now: datetime) -> Stage:
     """
     share = policy.climb[0] if case.share is None else case.share
     later = next((step for step in policy.climb if step > share), None)
-    if policy.steps is None:
+    if policy.share is not None:
         return Stage(share, later)
     until = begun(case, now) + policy.step_time
     return Stage(share, later, until if now < until else None, policy.min_rows)

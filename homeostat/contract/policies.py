@@ -118,9 +118,9 @@ class ChangeEnvelope(Part):
 class CanaryPolicy(Part):
     """How a challenger has to prove itself on live traffic."""
 
-    share: float = Field(default=0.1, gt=0, le=0.5)  # of entities answered by the challenger, where it is one step
-    # shares one after the other, as [0.05, 0.25, 1.0]; 0 is a shadow, that scores and answers nobody
-    steps: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(default=None, min_length=1)
+    # shares of entities that the challenger answers, one after the other; 0 is a shadow, that scores and answers nobody
+    steps: list[Annotated[float, Field(ge=0, le=1)]] = Field(default=[0.05, 0.25, 1.0], min_length=1)
+    share: float | None = Field(default=None, gt=0, le=0.5)  # instead of steps: a single one, without a step_time
     step_time: Duration = timedelta(days=1)  # each step lasts at least, so that it sees every hour of a day
     alpha: float = Field(default=0.05, gt=0, lt=0.5)  # chance of a wrong promotion over all looks
     # chance of a wrong rejection or rollback over all looks, guardrails included; as alpha where it is not given
@@ -154,14 +154,17 @@ class CanaryPolicy(Part):
 
     @model_validator(mode="after")
     def _climbs(self) -> Self:
-        if self.steps is None:
+        if self.share is not None and "steps" not in self.model_fields_set:
             return self
-        if "share" in self.model_fields_set:
+        if self.share is not None:
             raise ValueError("expected either share: or steps:, not both")
         if not self.climb or self.steps != sorted(set(self.steps)):
             raise ValueError("expected steps: that grow, like [0.05, 0.25, 1.0], one below 1 where a person approves")
         if len(self.climb) * self.step_time > self.max_duration:
-            raise ValueError("expected a max_duration: of at least one step_time: for each of the steps:")
+            raise ValueError(
+                f"expected a max_duration: of at least one step_time: for each of the steps: {list(self.climb)}; "
+                "or a share:, which is one step without a time of its own"
+            )
         return self
 
     @property
@@ -170,7 +173,8 @@ class CanaryPolicy(Part):
 
         None gets all traffic before somebody who has a say in it has approved.
         """
-        return tuple(share for share in self.steps or [self.share] if share < 1 or self.approval == "automatic")
+        steps = self.steps if self.share is None else [self.share]
+        return tuple(share for share in steps if share < 1 or self.approval == "automatic")
 
     @property
     def guardrail_alpha(self) -> float:

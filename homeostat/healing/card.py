@@ -93,8 +93,8 @@ class Card:
         }
 
     def _traffic(self) -> str:
-        steps = self.contract.canary.steps or ()
-        climb = f", steps {', '.join(f'{step:.0%}' for step in steps)}" if steps else ""
+        policy = self.contract.canary
+        climb = f", steps {', '.join(f'{step:.0%}' for step in policy.steps)}" if policy.share is None else ""
         share = self.evidence.get("share")
         return "" if share is None else f"{share:.0%}{climb}"
 

@@ -55,8 +55,8 @@ class CanaryEvidence:
 
 
 def _name(policy: CanaryPolicy, stage: Stage) -> str:
-    """Return what a canary is called: by its step, where it has any."""
-    if policy.steps is None:
+    """Return what a canary is called: by its step, where it has several."""
+    if policy.share is not None:
         return "canary"
     until = f" until {day(stage.until)}" if stage.until else ""
     onward = f", then {stage.next:.0%}" if stage.next else ""

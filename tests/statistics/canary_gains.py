@@ -15,7 +15,7 @@ from tests.statistics.canary_trials import by_bounds, fixed_power
 
 _TOLD_AT = 1000  # rows, when the rows still needed are asked for
 _SPLITS = 8  # of the users of a stream into two halves
-_RESAMPLES = 400
+_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Played:
     """What became of streams of a better challenger."""
 
     rows: np.ndarray  # so far, shape (n_streams, n_blocks)
-    means: np.ndarray  # paired difference so far, same shape
+    sums: np.ndarray  # of the paired differences so far, same shape
     apart: np.ndarray  # of two halves of the users in the end, shape (n_streams, _SPLITS)
     first: np.ndarray  # block of the promotion; ``n_blocks`` without one
     t_test: np.ndarray  # its power by the block it looks at
@@ -80,9 +80,8 @@ def _play(kind: Kind, streams: int, seed: int, blocks: int) -> _Played:
         if promoted:
             first[place] = found.first(found.promote, at)
             told += _told(made, policy, int(first[place]))
-    so_far = rows.cumsum(axis=1)
     t_test = fixed_power(sums, rows, policy.alpha)
-    return _Played(so_far, sums.cumsum(axis=1) / so_far, apart, first, t_test, stopped, told)
+    return _Played(rows.cumsum(axis=1), sums.cumsum(axis=1), apart, first, t_test, stopped, told)
 
 
 def _gain(kind: Kind, played: _Played, power: float) -> Gain:
@@ -116,11 +115,20 @@ def _compared(played: _Played, power: float, chosen: np.ndarray) -> tuple[float,
     rows, first = played.rows[chosen], played.first[chosen]
     horizon = _reached((first[:, None] <= np.arange(rows.shape[1])).mean(axis=0), power)
     decided = rows[np.arange(len(chosen)), np.minimum(first, horizon)].mean()
-    means, needed = played.means[chosen], norm.isf(CanaryPolicy().alpha) + norm.ppf(power)  # errors of the mean
-    gain = -means[:, -1].mean()
-    paired = rows[:, _reached(gain / means.std(axis=0, ddof=1), needed)].mean()
+    sums, needed = played.sums[chosen], norm.isf(CanaryPolicy().alpha) + norm.ppf(power)  # errors of the mean
+    gain = -float(sums[:, -1].sum() / rows[:, -1].sum())
+    low, high = 1, rows.shape[1]
+    while low < high:  # the blocks that the gain is enough errors in
+        middle = (low + high) // 2
+        low, high = (low, middle) if _error(rows, sums, -gain, middle) * needed <= gain else (middle + 1, high)
     row_variance = played.apart[chosen].var(axis=0, ddof=1).mean() * rows[:, -1].mean()
-    return float(decided), float(paired), float(needed**2 * row_variance / gain**2)
+    return float(decided), low * float(rows[:, -1].mean()) / rows.shape[1], float(needed**2 * row_variance / gain**2)
+
+
+def _error(rows: np.ndarray, sums: np.ndarray, mean: float, blocks: int) -> float:
+    """Return the standard error of a mean over so many blocks; each stretch of a stream is another one."""
+    r, s = (np.diff(so_far[:, blocks - 1 :: blocks], axis=1, prepend=0.0) for so_far in (rows, sums))
+    return float(np.sqrt(np.mean((s / r - mean) ** 2)))
 
 
 def _halves(made: Stream, rng: np.random.Generator) -> float:

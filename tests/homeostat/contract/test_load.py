@@ -173,7 +173,11 @@ BAD = [
     ("training:", "canary: {steps: [0.1], share: 0.1}\ntraining:", "expected either share: or steps:, not both"),
     ("training:", "canary: {steps: [0.1, 1], step_time: 8d}\ntraining:", "expected a max_duration: of at least one"),
     ("training:", "canary: {steps: [1.0], approval: manual}\ntraining:", "one below 1 where a person approves"),
-    ("training:", "canary:\n  max_duration: 2d\ntraining:", "c.yaml:33: canary.max_duration: 2d - expected more than"),
+    (
+        "training:",
+        "canary:\n  share: 0.1\n  max_duration: 2d\ntraining:",
+        "c.yaml:34: canary.max_duration: 2d - expected more",
+    ),
 ]
 
 

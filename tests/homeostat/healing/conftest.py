@@ -42,7 +42,7 @@ def contract() -> Contract:
             "features": {"price": {"field": "price"}},
             "healing": {"cooldown": "1d", "confirm": 2, "min_rows_after_drift": 1000},
             "training": {"cold_start_after": "7d"},
-            "canary": {"min_rows": 50, "max_duration": "3d", "watch": "3d"},
+            "canary": {"share": 0.1, "min_rows": 50, "max_duration": "3d", "watch": "3d"},
             "budget": {"max_trainings": 3, "per": "30d"},
         }
     )

@@ -21,7 +21,7 @@ EVIDENCE = {"challenger_loss": 0.47}
 
 
 def within(contract: Contract, **canary: Any) -> Contract:
-    policy = CanaryPolicy.model_validate({"min_rows": 50, "max_duration": "3d", "watch": "3d", **canary})
+    policy = CanaryPolicy.model_validate({"share": 0.1, "min_rows": 50, "max_duration": "3d", "watch": "3d", **canary})
     return contract.model_copy(update={"canary": policy})
 
 

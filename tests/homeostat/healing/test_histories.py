@@ -35,13 +35,13 @@ from homeostat.records import HOMEOSTAT, CaseState, TrainingStatus
 Rig = Any  # of conftest, which tests can't import
 
 KINDS: dict[str, dict[str, Any]] = {  # of canaries, and parts of the work for several workers
-    "one-share": {},
-    "approved": {"approval": "manual"},
+    "one-share": {"share": 0.1},
+    "approved": {"share": 0.1, "approval": "manual"},
     "steps": {"steps": [0.05, 0.25, 1.0], "step_time": "6h", "max_duration": "9d"},
     "steps-approved": {"steps": [0.05, 0.25, 1.0], "step_time": "1d", "max_duration": "9d", "approval": "manual"},
     "shadow-first": {"steps": [0.0, 0.25, 1.0], "step_time": "6h", "max_duration": "9d"},
-    "within": {"approval": "automatic_within", "within": {"max_loss": 0.38}},
-    "deadline": {"approval": "manual", "approval_deadline": "2d"},
+    "within": {"share": 0.1, "approval": "automatic_within", "within": {"max_loss": 0.38}},
+    "deadline": {"share": 0.1, "approval": "manual", "approval_deadline": "2d"},
 }
 HISTORIES = int(os.environ.get("HOMEOSTAT_HISTORIES", "80")) // len(KINDS)
 ALIASES = ("champion", "challenger", "previous")
@@ -257,7 +257,8 @@ def follows(before: Serving, entry: LedgerEntry, climb: tuple[float, ...]) -> No
 def test_whatever_happens_one_serves_there_is_a_way_back_and_the_ledger_says_why(
     rig_of: Callable[..., Rig], contract: Contract, kind: str
 ) -> None:
-    canary = CanaryPolicy.model_validate({**contract.canary.model_dump(exclude_unset=True), **KINDS[kind]})
+    asked = {**contract.canary.model_dump(exclude_unset=True), "share": None, **KINDS[kind]}
+    canary = CanaryPolicy.model_validate({name: value for name, value in asked.items() if value is not None})
     product = contract.model_copy(update={"canary": canary})
     machine = type("Histories", (Histories,), {"new_rig": lambda _: rig_of(product)})
     run_state_machine_as_test(

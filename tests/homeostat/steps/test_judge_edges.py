@@ -21,7 +21,7 @@ CONTRACT = Contract.model_validate(
         "event": {"entity": "shop", "fields": {"shop": "string", "colour": "string", "price": "number"}},
         "label": {"field": "returned", "delay": "6h", "maturity": "1d"},
         "features": {"price": {"field": "price"}, "colour": {"field": "colour"}},
-        "canary": {"min_rows": 50, "max_duration": "3d", "watch": "3d", "slices": ["colour"]},
+        "canary": {"share": 0.1, "min_rows": 50, "max_duration": "3d", "watch": "3d", "slices": ["colour"]},
     }
 )
 

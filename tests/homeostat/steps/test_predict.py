@@ -21,6 +21,7 @@ from homeostat.training.models import dump_model
 from homeostat.training.recipe import Recipe, fit
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
+Models = tuple[Mapping[str, bytes], ...]
 CONTRACT = Contract.model_validate_json(
     """{"product": "p", "event": {"entity": "k", "fields": {"k": "string", "x": "number", "c": "string"}},
     "label": {"field": "y", "delay": "1h", "maturity": "1d"}, "canary": {"share": 0.3},
@@ -95,7 +96,7 @@ def test_without_a_champion_the_row_is_logged_without_a_score(step: PredictStep,
 
 
 def test_the_champion_answers_and_the_prediction_says_so(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     version = serve(registry, "champion", models[0])
     for p in predict(step, online, rows(20)):
@@ -105,7 +106,7 @@ def test_the_champion_answers_and_the_prediction_says_so(
 
 
 def test_a_version_that_the_loop_does_not_vouch_for_answers_nobody(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     champion = serve(registry, "champion", models[0])
     registry.tag(None, vouched_tag(Aliases(champion)))
@@ -117,7 +118,7 @@ def test_a_version_that_the_loop_does_not_vouch_for_answers_nobody(
 
 
 def test_in_a_canary_both_models_score_every_row_and_the_entity_decides_who_answers(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     champion, challenger = serve(registry, "champion", models[0]), serve(registry, "challenger", models[1])
     first, again = predict(step, online, rows(300)), predict(step, online, rows(300, hour=1))
@@ -131,11 +132,7 @@ def test_in_a_canary_both_models_score_every_row_and_the_entity_decides_who_answ
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_the_registry_says_what_share_a_challenger_answers(
-    step: PredictStep,
-    registry: MemoryRegistry,
-    online: MemoryOnlineFeatures,
-    models: tuple[Mapping[str, bytes], ...],
-    share: float,
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models, share: float
 ) -> None:
     champion, challenger = serve(registry, "champion", models[0]), serve(registry, "challenger", models[1])
     registry.set_alias("challenger", challenger, share)
@@ -145,7 +142,7 @@ def test_the_registry_says_what_share_a_challenger_answers(
 
 
 def test_an_entity_that_the_challenger_answered_stays_with_it_as_its_share_grows(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     serve(registry, "champion", models[0])
     challenger = serve(registry, "challenger", models[1])
@@ -161,7 +158,7 @@ def test_a_model_that_alone_would_break_the_promised_latency_is_named(
     registry: MemoryRegistry,
     online: MemoryOnlineFeatures,
     telemetry: MemoryTelemetry,
-    models: tuple[Mapping[str, bytes], ...],
+    models: Models,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     step = PredictStep(CONTRACT, registry, online, telemetry)
@@ -179,7 +176,7 @@ def test_the_champion_answers_for_a_challenger_that_fails_and_says_so(
     registry: MemoryRegistry,
     online: MemoryOnlineFeatures,
     telemetry: MemoryTelemetry,
-    models: tuple[Mapping[str, bytes], ...],
+    models: Models,
 ) -> None:
     champion, challenger = serve(registry, "champion", models[0]), serve(registry, "challenger", BROKEN)
     answered = predict(step, online, rows(100))
@@ -191,7 +188,7 @@ def test_the_champion_answers_for_a_challenger_that_fails_and_says_so(
 
 
 def test_the_previous_model_answers_for_a_champion_that_fails(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     previous = serve(registry, "previous", models[0])
     serve(registry, "champion", BROKEN)
@@ -201,16 +198,14 @@ def test_the_previous_model_answers_for_a_champion_that_fails(
 
 
 def test_the_way_back_scores_every_row_until_the_watch_is_over_and_then_only_those_the_champion_fails_on(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     champion, previous = serve(registry, "champion", models[0]), serve(registry, "previous", models[1])
     over = T0 - CONTRACT.canary.watch - CONTRACT.label.maturity
     for since, scorers in ((over + timedelta(hours=1), {champion, previous}), (over, {champion})):
         registry.tag(None, vouched_tag(Aliases(champion, previous=previous, since=since)))
-        [p] = predict(step, online, rows(1))
-        assert set(p.scores) == scorers
-    broken = serve(registry, "champion", BROKEN)
-    registry.tag(None, vouched_tag(Aliases(broken, previous=previous, since=over)))
+        assert set(predict(step, online, rows(1))[0].scores) == scorers
+    registry.tag(None, vouched_tag(Aliases(serve(registry, "champion", BROKEN), previous=previous, since=over)))
     [p] = predict(step, online, rows(1))
     assert (p.version, set(p.scores)) == (previous, {previous})
 
@@ -238,7 +233,7 @@ def test_predictions_are_counted_by_version_and_arm(
     registry: MemoryRegistry,
     online: MemoryOnlineFeatures,
     telemetry: MemoryTelemetry,
-    models: tuple[Mapping[str, bytes], ...],
+    models: Models,
 ) -> None:
     version = serve(registry, "champion", models[0])
     predict(step, online, rows(7))
@@ -246,7 +241,7 @@ def test_predictions_are_counted_by_version_and_arm(
 
 
 def test_a_query_is_answered_from_the_stored_features_and_those_given_win(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     registry.set_alias("champion", registry.register(ModelPackage(models[0]), "r1"))
     online.write([FeatureRow("e1", "k1", T0, (0.5, "a"))])
@@ -293,7 +288,7 @@ def test_a_query_that_no_model_could_answer_is_refused_alone(step: PredictStep, 
 
 
 def test_a_model_whose_score_is_no_number_has_failed(
-    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: tuple[Mapping[str, bytes], ...]
+    step: PredictStep, registry: MemoryRegistry, online: MemoryOnlineFeatures, models: Models
 ) -> None:
     model = json.loads(models[0]["model.json"])
     model["calibration"]["intercept"] = float("nan")

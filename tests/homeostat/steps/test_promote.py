@@ -63,7 +63,7 @@ ROLLBACK = replace(verdict(Action.ROLLBACK), evidence={"champion": "2", SERVING:
 
 def test_a_start_gives_the_challenger_its_alias(world: World) -> None:
     (promotion,) = world.give(START)
-    assert world.registry.aliases() == Aliases("1", "2", None, 0.1)
+    assert world.registry.aliases() == Aliases("1", "2", None, 0.05)
     assert world.cases.load().state is CaseState.CANARY
     assert isinstance(promotion, Promotion)
     assert (promotion.action, promotion.version, promotion.champion) == (Action.START, "2", "1")
