@@ -16,7 +16,7 @@ from homeostat.canary.trial import BINS, Shift, Trial
 from homeostat.contract.policies import CanaryPolicy
 
 _KINDS = 5
-_MOST = 0.5  # share of its rows: a model that fails on more is not waited for until that is certain
+_WHOLESALE = 0.5  # share of its rows: a model that fails on more is not given the time to prove that
 _COLLAPSED = 0.95  # share of a model's scores in one bin: it says the same of every row
 _SPREAD_OUT = 0.5  # share of the incumbent's in its fullest bin, with which the rival has to be compared
 _MOST_SLICES = 32  # that alpha is divided among; with more of them each gets less
@@ -44,7 +44,7 @@ def breach(trial: Trial, policy: CanaryPolicy) -> str | None:
     """Return which guardrail a rival is proven to break, None where all hold."""
     rival = trial.rival
     worse = rival.is_failing(policy) and rival.failed_ratio > trial.incumbent.failed_ratio
-    if worse and rival.failed_ratio > _MOST:
+    if worse and rival.failed_ratio > _WHOLESALE:
         return _failing(trial, policy)
     return next((guard.says for guard in guardrails(trial, policy) if guard.is_broken(policy)), None)
 

@@ -168,15 +168,16 @@ class CanaryMemory:
         failed = np.zeros((2, len(blocks), GROUPS))
         both = np.zeros((2, len(blocks), GROUPS, _DESCRIBED))
         for scorers, sums in self._answered.items():
-            table, pair = sums.table(blocks), (incumbent, rival)
+            table = sums.table(blocks)
             seen += table[:, :, 0]
-            rows += table[:, :, 0] * (set(pair) <= set(scorers))
-            for place, version in enumerate(pair):
-                if version not in scorers:
+            answered = [version in scorers for version in (incumbent, rival)]
+            for place, version in enumerate((incumbent, rival)):
+                if not answered[place]:
                     failed[place] += table[:, :, 0]
-                elif set(pair) <= set(scorers):
+                elif all(answered):
                     first = 1 + _DESCRIBED * scorers.index(version)
                     both[place] += table[:, :, first : first + _DESCRIBED]
+            rows += table[:, :, 0] * all(answered)
         apart = both[1] - both[0]
         return Shift(rows, apart[:, :, 0], both[0, :, :, 2:], both[1, :, :, 2:], apart[:, :, 1], seen, *failed)
 

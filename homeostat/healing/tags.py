@@ -1,7 +1,7 @@
 """The tags by which operators, the healer and those who serve talk, on a version or on the registered model itself."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from homeostat.ports import ALIASES, Aliases, OperatorDecision
 
@@ -78,7 +78,7 @@ def _vouched(text: str) -> Aliases | None:
     said = {name: value for name, _, value in (word.partition("=") for word in text.split())}
     champion, challenger, previous = (said.get(alias) or None for alias in ALIASES)
     try:
-        since = datetime.fromisoformat(said["since"]) if "since" in said else None
+        since = datetime.fromisoformat(said["since"]).astimezone(UTC) if "since" in said else None
     except ValueError:  # a person's words, as they are without a champion
         return None
     return Aliases(champion, challenger, previous, since=since) if champion else None

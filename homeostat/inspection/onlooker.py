@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from homeostat.canary.routing import share_of
+from homeostat.canary.routing import served, share_of
 from homeostat.contract.model import Contract
 from homeostat.flow import FLOW, dead_letters, topic_name
 from homeostat.inspection.drift import told_report
@@ -73,7 +73,7 @@ class Onlooker:
             numbers: What its metrics say.
             processes: The heartbeats of its instance.
         """
-        case, aliases = self._sight.cases.load(), self._sight.registry.aliases()
+        case, aliases = self._sight.cases.load(), served(self._sight.registry.aliases())
         reports = self.reports(_REPORTS)
         return {
             "product": self.contract.product,
@@ -123,7 +123,7 @@ class Onlooker:
         return max((report.at for report in self.reports(1)), default=None)
 
     def _waits_for(self, case: Case, reports: Sequence[DriftReport], now: datetime) -> str:
-        aliases = self._sight.registry.aliases()
+        aliases = served(self._sight.registry.aliases())
         seen = Seen(self.contract, case, aliases, tuple(reports), now)
         if case.state is CaseState.CANARY and aliases.champion and case.challenger:
             held = "; held by an operator: it ends by `homeostat approve` or `homeostat reject`" if case.held else ""

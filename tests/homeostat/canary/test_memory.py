@@ -114,6 +114,8 @@ def test_rows_the_challenger_failed_on_are_counted_before_any_label() -> None:
     trial = found.trial("1", "2", START)
     assert trial.rival == Health(scored=11, failed=1)
     assert trial.incumbent == Health(scored=12)
+    counted = (trial.shift.seen, trial.shift.rows, trial.shift.rival_failed, trial.shift.incumbent_failed)
+    assert [float(rows.sum()) for rows in counted] == [12, 11, 1, 0]
 
 
 def test_rows_from_before_the_canary_are_no_failures() -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.contract.policies import CanaryPolicy
+from homeostat.healing.tags import vouched_tag
 from homeostat.inspection.instance import Heartbeat
 from homeostat.inspection.numbers import numbers_in
 from homeostat.metric_names import COST_PER_1K, FEATURE_FRESHNESS, LABEL_MATURITY, SLA_ATTAINMENT
+from homeostat.ports import Aliases
 from homeostat.records import Action, CaseState, DeadLetter, DriftStatus, Promotion, TrainingRun, TrainingStatus
 
 HOUR = timedelta(hours=1)
@@ -65,6 +67,12 @@ def test_who_serves_and_since_when(world: Any) -> None:
     assert [decision["what"] for decision in status["decisions"]] == [
         "promote version 2: better", "reject version 3: worse",
     ]  # fmt: skip
+
+
+def test_an_alias_on_a_version_that_nobody_vouches_for_serves_nobody_and_is_not_shown(world: Any) -> None:
+    world.registry.set_alias("champion", "2")
+    world.registry.tag(None, vouched_tag(Aliases("1")))
+    assert world.status()["champion"] == "1"
 
 
 def test_the_worst_three_features_are_named_drifted_ones_first(world: Any, make_score: Any) -> None:
