@@ -195,17 +195,23 @@ class Stage:
         if not self._mlflow.is_running():
             self._mlflow.kill()  # whatever it left
             self._mlflow.start()
-        aliases, case = self._known(), self._cases.load()
-        if aliases is None or self._plan.exists() or aliases != expected:
+        try:
+            return (
+                not self._plan.exists()
+                and self.registry.aliases() == expected
+                and self._is_kept(expected)
+                and not self.registry.decisions()
+                and self._is_served(expected)
+                and len(self.changes()) > entries
+                and self._is_told(change)
+            )
+        except TransientError:  # MLflow was killed between two questions
             return False
+
+    def _is_kept(self, expected: Aliases) -> bool:
+        case = self._cases.load()
         on_trial = (case.challenger, case.share) if case.on_trial else (None, None)
-        return (
-            Aliases(case.champion, on_trial[0], case.previous, on_trial[1]) == expected
-            and not self.registry.decisions()
-            and self._is_served(expected)
-            and len(self.changes()) > entries
-            and self._is_told(change)
-        )
+        return Aliases(case.champion, on_trial[0], case.previous, on_trial[1]) == expected
 
     def _is_served(self, expected: Aliases) -> bool:
         """Whether both predictors answer by the champion, and each entity by the arm that its share gives it."""
