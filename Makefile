@@ -70,6 +70,7 @@ clean:
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Homeostat needs Python 3.11 or newer; $(PYTHON) is older: call make with PYTHON=python3.12"; exit 1; }
+	@echo "installing into .venv: a minute, or a few where the network is slow"
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock

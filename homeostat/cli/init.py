@@ -124,9 +124,13 @@ def _show_next(found: dict[str, Any], say: Callable[[str], None]) -> None:
     say(f"  homeostat check {contract}")
     say(f"  homeostat backfill {file} --contract {contract}{options}")
     say(f"  homeostat up --contract {contract}")
-    body = shlex.quote(json.dumps({"rows": [{"event": found["example_event"]}]}, ensure_ascii=False))
-    say("a prediction, while it runs:")
-    say(f"  curl -s localhost:8000/v1/{found['product']}/predict -H 'content-type: application/json' -d {body}")
+    say("a prediction, while it runs, and its label, once the truth is known:")
+    for route, body in (
+        ("predict", {"rows": [{"event": found["example_event"]}]}),
+        ("labels", {"labels": [found["example_label"]]}),
+    ):
+        said = shlex.quote(json.dumps(body, ensure_ascii=False))
+        say(f"  curl -s localhost:8000/v1/{found['product']}/{route} -H 'content-type: application/json' -d {said}")
     if found["watch_from"]:
         until = found["watch_from"].removesuffix("+00:00").removesuffix(":00").removesuffix("T00:00")
         say("or watch the rest of the file go by, and what the loop makes of it:")

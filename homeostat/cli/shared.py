@@ -20,7 +20,8 @@ TIMES = [
 ]
 """How a moment may be written; UTC without a zone."""
 
-out = Console()
+_PIPE = 140  # columns, where nobody says how wide the page is
+out = Console(width=None if sys.stdout.isatty() else _PIPE)
 err = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for a script.")]

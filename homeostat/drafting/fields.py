@@ -69,7 +69,8 @@ def _closed(column: Column, low: float, high: float, words: list[str]) -> Bounds
     last = words[-1] if words else ""
     if column.type == "integer" and (low, high) == (0, 1):
         return Bounds(0, 1, "a flag")
-    for meant, why in ((_CLOCK.get(last), "part of a date"), (_around(_GLOBE.get(last)), "on the globe")):
+    clock = _CLOCK.get(last) if column.type == "integer" else None
+    for meant, why in ((clock, "part of a date"), (_around(_GLOBE.get(last)), "on the globe")):
         if meant and meant[0] <= low and high <= meant[1]:
             return Bounds(*meant, why)
     if PERCENT_WORDS & set(words) and low >= 0 and 1 < high <= 100:

@@ -197,8 +197,8 @@ def entity(columns: list[Column], left: list[LeftOut], interview: Interview) -> 
         return None
     best = ranked[0]
     hint = bool(ENTITY_WORDS & set(words_of(best.name)))
-    repeats = best.known / best.distinct
-    why = f"{'by its name; ' if hint else ''}{best.distinct:,} of them, {repeats:,.1f} rows each"
+    each = f"{best.known / best.distinct:,.1f}".removesuffix(".0")
+    why = f"{'by its name; ' if hint else ''}{best.distinct:,} of them, {each} rows each"
     question = Question("Which column says what an event is about?", best.source, why, tuple(c.source for c in ranked))
     answer = interview.settle("entity", question, sure=hint)
     return as_text(next(c for c in ranked if c.source == answer), "the entity")

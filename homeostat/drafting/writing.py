@@ -52,6 +52,7 @@ def findings(draft: Draft) -> dict[str, Any]:
         "replay_options": replay_options(draft),
         "watch_from": draft.watch_from.isoformat() if draft.watch_from else None,
         "example_event": example_event(draft, datetime.now(UTC)),
+        "example_label": example_label(draft, datetime.now(UTC)),
     }
 
 
@@ -60,6 +61,11 @@ def example_event(draft: Draft, now: datetime) -> dict[str, object]:
     at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     fields = {field.name: at if field.example is None else field.example for field in draft.fields}
     return {draft.event_id: "try-1", draft.event_time.name: at, **fields}
+
+
+def example_label(draft: Draft, now: datetime) -> dict[str, object]:
+    """Return the label of that event, as a producer would send it once it is known."""
+    return {draft.event_id: "try-1", draft.label_time: f"{now:%Y-%m-%dT%H:%M:%SZ}", draft.target.column.name: True}
 
 
 def replay_options(draft: Draft) -> list[str]:

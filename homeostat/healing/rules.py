@@ -104,7 +104,7 @@ def _hold_for_incident(seen: Situation) -> Decision | None:
 def _drift(contract: Contract, seen: Situation, champion: str) -> Decision | None:
     report, policy = seen.streak.latest, contract.healing
     if report is None or report.version != champion:
-        return Decision(Kind.NO_REPORT, f"no drift report on champion {champion} yet")
+        return Decision(Kind.NO_REPORT, f"no window of champion {champion} is full enough for a drift report yet")
     if report.status is DriftStatus.UNKNOWN:
         return Decision(Kind.UNKNOWN, f"the last window says nothing: {_why(report)}")
     if report.status is DriftStatus.HEALTHY:

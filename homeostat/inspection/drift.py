@@ -39,11 +39,11 @@ def told_report(report: DriftReport) -> dict[str, Any]:
 
 
 def told_limits(contract: Contract) -> dict[str, Any]:
-    """Return what a look is judged by, as the contract's alarm budget or its author's hand gives it."""
+    """Return what a look is judged by, as the contract's alarm budget or its thresholds give it."""
     policy, alarms = policy_in_force(contract), contract.drift.alarms
     per = alarms.per if alarms else _MONTH
     return {
-        "by": "alarm budget" if alarms else "hand",
+        "by": "alarm budget" if alarms else "thresholds",
         "false_retrainings": false_retrainings(contract, per),
         "per": written(per),
         "looks": per / policy.every,
@@ -68,6 +68,11 @@ def limits_line(told: dict[str, Any]) -> str:
 def label_lines(told: dict[str, Any]) -> list[str]:
     """Return in words what is broken, what the scores announce of a window, and what labels say of it."""
     lines = [f"data incident: {incident}" for incident in told["incidents"]]
+    if not all(score["reachable"] for score in told["features"]):
+        lines.append(
+            "limit none: near rows of such a column are so alike that calm windows may differ by any KS; its PSI, or "
+            "a longer drift.window, would still tell"
+        )
     if told["reference"]:
         lines.append(f"held against {told['reference']}")
     if domain := told["domain"]:
@@ -99,6 +104,7 @@ def told_score(score: DriftScore) -> dict[str, Any]:
         "index": index,
         "value": value,
         "limit": limit,
+        "reachable": index != "ks" or limit < 1,  # KS is a difference of two shares
         "ratio": excess(score),
         "p_value": score.p_value,
         "drifted": score.drifted,

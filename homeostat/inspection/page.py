@@ -13,6 +13,7 @@ _STATE = {"stable": "bold green", "training": "bold cyan", "canary": "bold yello
 _DRIFT = {"healthy": "bold green", "drifted": "bold dark_orange", "unknown": _DIM}
 _OLD_S = 60.0  # a heartbeat older than this is shown in red
 UNKNOWN = "unknown"
+SCORE_COLUMNS = ("column", "index", "value", "limit", "of limit", "p", "verdict")
 
 Status = Mapping[str, Any]
 
@@ -92,18 +93,25 @@ def _drift_rows(drift: Status | None) -> Iterable[tuple[str, Text | Table]]:
     if drift["status"] != "healthy":
         yield "", Text("; ".join(drift["reasons"]))
     if drift["worst"]:
-        yield "", scores_table(drift["worst"])
+        yield "", scores_table(drift["worst"], ("column", "index", "value", "limit", "verdict"))  # fits 80 columns
 
 
-def scores_table(scores: Sequence[Status]) -> Table:
+def scores_table(scores: Sequence[Status], columns: Sequence[str] = SCORE_COLUMNS) -> Table:
     """Return columns against their limits, in the order given."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style=_DIM)
-    for name in ("column", "index", "value", "limit", "of limit", "p", "verdict"):
+    for name in columns:
         table.add_column(name, justify="left" if name in {"column", "index", "verdict"} else "right", no_wrap=True)
     for score in scores:
-        verdict = Text("drifted", style=_DRIFT["drifted"]) if score["drifted"] else Text("calm", style=_DIM)
-        numbers = (f"{score['value']:.4f}", f"{score['limit']:.4f}", f"{score['ratio']:.2f}", f"{score['p_value']:.2g}")
-        table.add_row(score["name"], score["index"].upper(), *numbers, verdict)
+        cells = {
+            "column": score["name"],
+            "index": score["index"].upper(),
+            "value": f"{score['value']:.4f}",
+            "limit": f"{score['limit']:.4f}" if score["reachable"] else "none",
+            "of limit": f"{score['ratio']:.2f}" if score["reachable"] else "",
+            "p": f"{score['p_value']:.2g}",
+            "verdict": Text("drifted", style=_DRIFT["drifted"]) if score["drifted"] else Text("calm", style=_DIM),
+        }
+        table.add_row(*(cells[name] for name in columns))
     return table
 
 

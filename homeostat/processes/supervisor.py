@@ -66,6 +66,7 @@ class Supervisor:
             self._interrupts.wait(_LOOK_S)
         self._say("stopping: finishing what is in hand (Ctrl-C again ends it at once)")
         self.stop()
+        self._say("stopped")
         return DONE
 
     def stop(self) -> None:

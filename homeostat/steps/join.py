@@ -111,7 +111,8 @@ class JoinStep:
             self._count("orphan", 1)
             reason = (
                 f"label of event {label.event_id!r} at {label.label_time.isoformat()}: no prediction waits for it "
-                f"- the event id is unknown, or the label came more than {spoken(self._maturity)} after its event"
+                "- the event id is unknown, its event was set aside itself, "
+                f"or the label came more than {spoken(self._maturity)} after its event"
             )
             value, _ = encode(label)
             letters.append(DeadLetter(derived_id("labels", label.event_id), "labels", reason, value, now))

@@ -80,7 +80,13 @@ def test_the_last_look_is_a_page_that_stands_alone(home: Path, tmp_path: Path) -
     look = json.loads(homeostat("drift", "--home", home, "--json", "--last", "50").splitlines()[0])
     assert look["report_id"]
     assert outside(page) == []
-    for told in ("limits by hand", "what the champion learned from", "may differ", "<td>load</td>", "root_metric"):
+    for told in (
+        "limits by thresholds",
+        "what the champion learned from",
+        "may differ",
+        "<td>load</td>",
+        "root_metric",
+    ):
         assert told in page
 
 

@@ -13,7 +13,7 @@ from homeostat.contract.load import parse_contract
 from homeostat.drafting.draft import Draft, draft_of
 from homeostat.drafting.interview import Interview, Wishes
 from homeostat.drafting.sample import read_sample
-from homeostat.drafting.writing import contract_text, example_event, replay_options
+from homeostat.drafting.writing import contract_text, example_event, example_label, replay_options
 from homeostat.errors import InvalidRecordError
 from homeostat.features.parsing import EventParser, LabelParser, ParsedEvent, ParsedLabel
 from homeostat.replay.files import Reading, load_file
@@ -120,11 +120,12 @@ def parses(parser: EventParser, value: bytes) -> bool:
 
 
 @pytest.mark.parametrize("made", [lambda clean: clean, messy], ids=["plain", "messy"])
-def test_the_example_event_keeps_the_contract(
+def test_the_examples_of_an_event_and_its_label_keep_the_contract(
     clean: pl.DataFrame, drafted: Drafted, made: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> None:
     draft = drafted(made(clean))
-    event = EventParser(parse_contract(contract_text(draft), "drafted"))
-    parsed = event.parse(json.dumps(example_event(draft, datetime(2030, 1, 1, tzinfo=UTC))).encode())
-    assert parsed.event_time == datetime(2030, 1, 1, tzinfo=UTC)
+    contract, now = parse_contract(contract_text(draft), "drafted"), datetime(2030, 1, 1, tzinfo=UTC)
+    parsed = EventParser(contract).parse(json.dumps(example_event(draft, now)).encode())
+    label = LabelParser(contract).parse(json.dumps(example_label(draft, now)).encode())
+    assert (parsed.event_time, label.event_id, label.label_time) == (now, parsed.event_id, now)
     assert parsed.fields["load"] == pytest.approx(clean["load"].median(), rel=0.01)

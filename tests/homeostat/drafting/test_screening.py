@@ -61,10 +61,12 @@ def test_honest_columns_are_kept(clean: pl.DataFrame, drafted: Drafted) -> None:
         pl.Series("noise", RNG.normal(size=n)),
         pl.Series("gaps", [None if x < 0.3 else x for x in RNG.random(n)]),
         pl.Series("shop", RNG.choice([f"S{i}" for i in range(40)], n)),
+        pl.Series("rain_last_hour", RNG.exponential(size=n)),
         (pl.col("ordered_at").str.slice(0, 17) + "59Z").alias("promised_at"),
     )
     draft = drafted(rows)
     assert not draft.left
+    assert "part of a date" not in next(field.comment for field in draft.fields if field.name == "rain_last_hour")
     assert {"noise", "gaps", "shop", "promised_at_hour"} <= {f.name for f in draft.features if f.live}
 
 

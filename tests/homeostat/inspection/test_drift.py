@@ -1,8 +1,12 @@
 from datetime import UTC, datetime
+from io import StringIO
+
+from rich.console import Console
 
 from homeostat.contract.model import Contract
 from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
-from homeostat.records import DriftReport, DriftStatus, LossEstimate, Performance
+from homeostat.inspection.page import scores_table
+from homeostat.records import DriftReport, DriftScore, DriftStatus, LossEstimate, Performance
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -30,7 +34,7 @@ def test_the_limits_a_budget_gives_are_told():
 
 def test_limits_by_hand_tell_what_they_amount_to():
     told = told_limits(contract(false_discovery_rate=0.02))
-    assert (told["by"], told["false_retrainings"], told["per"]) == ("hand", 0.3, "30d")
+    assert (told["by"], told["false_retrainings"], told["per"]) == ("thresholds", 0.3, "30d")
 
 
 def test_what_scores_announce_and_labels_say_is_told():
@@ -46,6 +50,15 @@ def test_what_scores_announce_and_labels_say_is_told():
             "above the label rate, p 1e-05"
         ),
     ]
+
+
+def test_a_limit_that_no_column_can_pass_is_not_shown_as_one():
+    score = DriftScore("temp", 0.1, 2.0, 0.5, 2.56, 0.6, drifted=False)
+    told = told_report(DriftReport("r", AT, AT, AT, 900, DriftStatus.HEALTHY, "1", features=(score,)))
+    page = StringIO()
+    Console(file=page, width=80).print(scores_table(told["features"]))
+    assert "0.5000   none" in page.getvalue()
+    assert label_lines(told)[0].startswith("limit none: near rows of such a column are so alike")
 
 
 def test_a_window_without_labels_has_no_lines_of_them():

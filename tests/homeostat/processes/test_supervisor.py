@@ -50,7 +50,7 @@ def test_the_first_interrupt_ends_the_children_in_order(make: Callable[..., Chil
     supervisor = Supervisor(children, interrupts, said.append)
     assert supervisor.run(lambda: True, threading.Thread(target=interrupt).start) == 0
     assert all(child.has_ended() for child in children)
-    assert [line.split(":")[0] for line in said] == ["stopping"]
+    assert [line.split(":")[0] for line in said] == ["stopping", "stopped"]
 
 
 def test_a_child_that_does_not_end_in_time_is_killed(make: Callable[..., Child]) -> None:
