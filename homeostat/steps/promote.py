@@ -247,11 +247,8 @@ class PromoteStep:
 
     def _end_wait(self, now: datetime) -> list[Record]:
         """Reject a proven challenger that nobody has approved by its deadline; one that is held has none."""
-        case = self._cases.load()
-        verdict = overdue(case, self._contract.canary.approval_deadline, now)
-        if verdict is None or self._is_revoked(verdict, case, aliases := self._registry.aliases()):
-            return []
-        return [self._close(verdict, case, aliases, now)]
+        verdict = overdue(self._cases.load(), self._contract.canary.approval_deadline, now)
+        return self._carry_out_unless_overtaken(verdict, now) if verdict else []
 
     def _said_before(self) -> list[Record]:
         """Return what was done last: the process, or the round, that did it may have ended before it said so."""

@@ -118,6 +118,18 @@ def test_an_approval_set_before_the_deadline_was_seen_to_pass_comes_first(
     assert rig.registry.aliases().champion == "2"
 
 
+def test_an_alias_moved_before_the_deadline_was_seen_to_pass_is_an_approval_too(
+    contract: Contract, rig_of: Callable[..., Rig]
+) -> None:
+    rig = proven(rig_of(within(contract, approval="manual", approval_deadline="3d")))
+    rig.now += timedelta(days=4)
+    rig.registry.set_alias("champion", "2")
+    rig.workers[-1].run_once(rig.now)  # the judge has not looked since
+    rig.run()
+    ended = [(e.kind, e.actor) for e in rig.ledger.entries() if e.kind in {"promote", "reject"}]
+    assert ended == [("promote", "homeostat"), ("promote", "operator")]
+
+
 def test_a_deadline_does_not_end_one_that_an_operator_holds(contract: Contract, rig_of: Callable[..., Rig]) -> None:
     rig = proven(rig_of(within(contract, approval="manual", approval_deadline="3d")))
     rig.decide("hold", "2")
