@@ -1,7 +1,7 @@
 """Changes of who serves on real servers with a kill -9 in the middle: what carries them out, and who watches."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,6 +73,7 @@ class Stage:
         self._mlflow = mlflow
         self._plan, self._notes = folder / "plan.json", folder / "notes"
         self._notes.touch()
+        self._waits_for = ""  # what a change is not settled without
         told = dict(servers) | {PLAN: str(self._plan), NOTES: str(self._notes)}
         modules = {"predictor-2": ("services.predictor",), "healer": ("tests.real.dying", "healer")}
         self.registry, self._eyes = (MlflowRegistry(mlflow.url, folder, self.product) for _ in range(2))
@@ -134,7 +135,8 @@ class Stage:
     def story(self) -> object:
         """Return all that may say why something does not happen."""
         return (
-            self._known(), self._cases.load(), self._plan.exists(), self._notes.read_text(),
+            self._waits_for, self.clients.champions(0), self.clients.arms(0), self.clients.failed[:3],
+            self._known(), self._cases.load(), self._notes.read_text(),
             [(e.kind, e.payload.get("version")) for e in self.ledger.entries()][-6:],
             self.deployment.waits(), self.deployment.logs(),
         )  # fmt: skip
@@ -195,18 +197,20 @@ class Stage:
         if not self._mlflow.is_running():
             self._mlflow.kill()  # whatever it left
             self._mlflow.start()
+        conditions: dict[str, Callable[[], bool]] = {
+            "death": lambda: not self._plan.exists(),
+            "aliases": lambda: self.registry.aliases() == expected,
+            "case": lambda: self._is_kept(expected),
+            "decisions": lambda: not self.registry.decisions(),
+            "answers": lambda: self._is_served(expected),
+            "ledger": lambda: len(self.changes()) > entries,
+            "log": lambda: self._is_told(change),
+        }
         try:
-            return (
-                not self._plan.exists()
-                and self.registry.aliases() == expected
-                and self._is_kept(expected)
-                and not self.registry.decisions()
-                and self._is_served(expected)
-                and len(self.changes()) > entries
-                and self._is_told(change)
-            )
+            self._waits_for = next((name for name, holds in conditions.items() if not holds()), "")
         except TransientError:  # MLflow was killed between two questions
-            return False
+            self._waits_for = "registry"
+        return not self._waits_for
 
     def _is_kept(self, expected: Aliases) -> bool:
         case = self._cases.load()
