@@ -3,6 +3,7 @@
 import fcntl
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -33,8 +34,8 @@ def log_file(home: Path, process: str) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a file that is there whole or not at all."""
-    draft = path.with_suffix(".draft")
+    """Write a file that is there whole or not at all, whoever else writes it."""
+    draft = path.with_suffix(f".{os.getpid()}.draft")
     draft.write_text(json.dumps(value))
     draft.replace(path)
 
