@@ -21,7 +21,7 @@ from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.flow import topic_name
-from homeostat.healing.closing import SHARE, verdict_id_of
+from homeostat.healing.closing import SHARE, promotion_in, verdict_id_of
 from homeostat.healing.serving import serving_at
 from homeostat.ports import Aliases, LedgerEntry, ModelPackage, NewMessage, OperatorDecision
 from homeostat.records import Action, Arm, CanaryVerdict, CaseState, Promotion, TrainingRun, TrainingStatus, derived_id
@@ -231,9 +231,9 @@ class Stage:
         is_read = self._log.committed("promote", name) == self._log.end(name)
         if change == "step":  # which nobody is told of
             return is_read
-        last = next(reversed(Tail(self._log, self.product).newest("promotions", 1)), None)
-        action = "promote" if change == "moved" else change
-        return is_read and isinstance(last, Promotion) and last.action == action
+        told = Tail(self._log, self.product).newest("promotions", 5)  # a new healer says once more what was said before
+        wanted = promotion_in(self.changes()[-1]).promotion_id
+        return is_read and wanted in {one.promotion_id for one in told if isinstance(one, Promotion)}
 
     def _check(self, change: str, before: Aliases, begun: float, entries: int) -> None:
         now = self.registry.aliases()
