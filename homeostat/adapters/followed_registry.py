@@ -87,7 +87,10 @@ class FollowedRegistry:
         while True:
             try:
                 self._look()
-            except HomeostatError as error:
+            except (
+                HomeostatError,
+                OSError,
+            ) as error:  # a full disk, too: ending is to serve as now for ever
                 if str(error) != self._trouble:
                     _log.warning("going on with the models last known: %s", error)
                 self._trouble = str(error)
@@ -109,7 +112,7 @@ class FollowedRegistry:
             _log.info("champion %s, challenger %s", aliases.champion, aliases.challenger)
         for path in self._folder.glob("*.msgpack"):
             if path.stem not in wanted:
-                path.unlink()
+                path.unlink(missing_ok=True)  # another predictor of this home may have been quicker
 
     def _remembered(self) -> Aliases | None:
         try:

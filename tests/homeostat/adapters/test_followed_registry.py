@@ -87,6 +87,25 @@ def test_a_moved_alias_is_followed(follow: Callable[[], FollowedRegistry], regis
         followed.load("2")
 
 
+def test_trouble_with_its_files_does_not_end_it(
+    follow: Callable[[], FollowedRegistry], registry: Shaky, tmp_path: Path
+) -> None:
+    (tmp_path / "served" / "9.msgpack").mkdir(parents=True)  # which can't be removed like a file
+    followed = follow()
+    until(lambda: knows(followed))
+    registry.real.set_alias("champion", "2")
+    until(lambda: followed.aliases().champion == "2")
+
+
+def test_two_may_keep_one_folder(follow: Callable[[], FollowedRegistry], registry: Shaky) -> None:
+    both = [follow(), follow()]
+    until(lambda: all(map(knows, both)))
+    for version in ("2", "1") * 20:
+        registry.real.set_alias("champion", version)
+        until(lambda: all(one.aliases().champion == version for one in both))  # noqa: B023 - asked at once
+    assert all(one._thread.is_alive() for one in both)
+
+
 def test_the_last_known_models_serve_while_the_registry_is_away_and_after_a_restart(
     follow: Callable[[], FollowedRegistry], registry: Shaky
 ) -> None:
