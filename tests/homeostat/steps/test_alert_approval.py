@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -25,12 +25,17 @@ def test_approval_is_asked_for_at_once_and_again_each_day(world: World) -> None:
     assert "homeostat approve --product toys" in world.sink.inner.alerts[-1].todo
 
 
-def test_an_approval_whose_time_is_nearly_over_is_asked_for_once_more_with_the_deadline(world: World) -> None:
-    canary = world.contract.canary.model_copy(update={"approval": "manual", "approval_deadline": 2 * DAY})
+def wait_at_most(world: World, deadline: timedelta) -> None:
+    """Let a challenger begin to wait for its approval, as long as the contract's deadline."""
+    canary = world.contract.canary.model_copy(update={"approval": "manual", "approval_deadline": deadline})
     world.contract = world.contract.model_copy(update={"canary": canary})
     world.restart()
     waiting = Case(CaseState.WAITING, 0, "case", challenger="2", since=START, waiting_since=START, reason="drift")
     world.cases.save(waiting)
+
+
+def test_an_approval_whose_time_is_nearly_over_is_asked_for_once_more_with_the_deadline(world: World) -> None:
+    wait_at_most(world, 2 * DAY)
     assert [world.look(after=8 * HOUR) for _ in range(6)] == [
         ["approval_wanted"], [], [], ["approval_wanted"], ["approval_wanted"], [],
     ]  # fmt: skip
@@ -39,11 +44,7 @@ def test_an_approval_whose_time_is_nearly_over_is_asked_for_once_more_with_the_d
 
 
 def test_a_long_last_call_is_repeated_each_day_and_not_by_a_restart(world: World) -> None:
-    canary = world.contract.canary.model_copy(update={"approval": "manual", "approval_deadline": 12 * DAY})
-    world.contract = world.contract.model_copy(update={"canary": canary})
-    world.restart()
-    waiting = Case(CaseState.WAITING, 0, "case", challenger="2", since=START, waiting_since=START, reason="drift")
-    world.cases.save(waiting)
+    wait_at_most(world, 12 * DAY)
     assert world.look(after=9 * DAY) == ["approval_wanted"]
     world.restart()
     assert [world.look(after=8 * HOUR) for _ in range(4)] == [[], [], [], ["approval_wanted"]]
