@@ -87,10 +87,7 @@ class FollowedRegistry:
         while True:
             try:
                 self._look()
-            except (
-                HomeostatError,
-                OSError,
-            ) as error:  # a full disk, too: ending is to serve as now for ever
+            except (HomeostatError, OSError) as error:  # whoever ended at a full disk would serve as now for ever
                 if str(error) != self._trouble:
                     _log.warning("going on with the models last known: %s", error)
                 self._trouble = str(error)

@@ -95,14 +95,14 @@ def label_free(made: Stream, policy: CanaryPolicy, rng: np.random.Generator) -> 
     The machine has its hours: late and failed answers crowd in some blocks.
     """
     blocks = made.paired.blocks
-    load, row = rng.gamma(_EVEN, 1 / _EVEN, blocks)[made.block], np.ones(len(made.block))
-    late = [rng.random(len(load)) < load * ratio for ratio in (_LATE, _LATE + policy.max_slow_ratio)]
-    failed = rng.random(len(load)) < load * policy.max_fallback_ratio
+    load = rng.gamma(_EVEN, 1 / _EVEN, blocks)[made.block]
+    ratios = (_LATE, _LATE + policy.max_slow_ratio, policy.max_fallback_ratio)
+    late, later, failed = ((rng.random(len(load)) < load * ratio).astype(float) for ratio in ratios)
     bins = []
     for score in made.scores:
         place = made.cell * BINS + (score * BINS).astype(int)
         bins.append(np.bincount(place, minlength=blocks * GROUPS * BINS).reshape(blocks, GROUPS, BINS))
-    slower, faulty = (summed(made.cell, values, blocks) for values in (late[1] * row - late[0], failed * row))
+    slower, faulty = (summed(made.cell, values, blocks) for values in (later - late, failed))
     rows = made.paired.rows
     return Shift(rows, made.paired.rival_score - made.paired.incumbent_score, *bins, slower, rows, 0 * rows, faulty)
 
