@@ -138,6 +138,7 @@ class Prediction:
     fallback: str | None = None  # why the champion answered for the challenger
     on_request: bool = False  # asked for by itself, not made for an event: no feature row has these values
     slow: tuple[str, ...] = ()  # versions that would have broken the promised latency by themselves
+    spared: tuple[str, ...] = ()  # versions that were not to score the row, which says nothing of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Outcome:
     scores: dict[str, float] = field(default_factory=dict)
     values: tuple[Scalar, ...] = ()  # of a prediction on request: what it rested on
     slices: tuple[str, ...] = ()  # its values of the features that a canary looks at one by one
+    spared: tuple[str, ...] = ()  # as the prediction's
 
 
 @dataclass(frozen=True, slots=True)

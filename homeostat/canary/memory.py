@@ -54,10 +54,10 @@ class CanaryMemory:
             self._add_labelled(scorers, found)
 
     def follow(self, answers: Iterable[Prediction | Outcome]) -> None:
-        """Add answers, which need no label; one that was added before changes nothing."""
+        """Add answers, which need no label; one that was added before changes nothing, nor does one beyond a sample."""
         rows: defaultdict[Scorers, list[Prediction | Outcome]] = defaultdict(list)
         for answer in answers:
-            if answer.scores and self._is_new(answer, self._answers):
+            if answer.scores and not answer.spared and self._is_new(answer, self._answers):
                 rows[tuple(sorted(answer.scores))].append(answer)
         for scorers, found in rows.items():
             values = np.hstack([np.ones((len(found), 1)), *(_described(found, version) for version in scorers)])

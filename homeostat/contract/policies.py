@@ -121,6 +121,7 @@ class CanaryPolicy(Part):
     # shares of entities that the challenger answers, one after the other; 0 is a shadow, that scores and answers nobody
     steps: list[Annotated[float, Field(ge=0, le=1)]] = Field(default=[0.05, 0.25, 1.0], min_length=1)
     share: float | None = Field(default=None, gt=0, le=0.5)  # instead of steps: a single one, without a step_time
+    shadow_sample: float = Field(default=1.0, gt=0, le=1)  # of its rows, that a challenger scores while it is a shadow
     step_time: Duration = timedelta(days=1)  # each step lasts at least, so that it sees every hour of a day
     alpha: float = Field(default=0.05, gt=0, lt=0.5)  # chance of a wrong promotion over all looks
     # chance of a wrong rejection or rollback over all looks, guardrails included; as alpha where it is not given
@@ -154,6 +155,8 @@ class CanaryPolicy(Part):
 
     @model_validator(mode="after")
     def _climbs(self) -> Self:
+        if self.shadow_sample < 1 and self.climb[:1] != (0,):
+            raise ValueError("expected steps: that begin with 0, a shadow, for the shadow_sample: to be of")
         if self.share is not None and "steps" not in self.model_fields_set:
             return self
         if self.share is not None:

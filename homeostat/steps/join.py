@@ -100,6 +100,7 @@ class JoinStep:
             scores=prediction.scores,
             values=prediction.values if prediction.on_request else (),
             slices=tuple(str(prediction.values[i]) for i in self._slices),
+            spared=prediction.spared,
         )
 
     def _orphans(self, limit: datetime, now: datetime) -> list[DeadLetter]:

@@ -1,14 +1,14 @@
 """Scores each event before its outcome is known."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from time import perf_counter
 from typing import Protocol
 
-from homeostat.canary.routing import arm_of, propensity, served, share_of
+from homeostat.canary.routing import arm_of, position, propensity, served, share_of
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError, ModelError
 from homeostat.features.query import Query
@@ -29,7 +29,8 @@ class _Scored:
     """The scores of one batch by version, and why a version has none."""
 
     aliases: Aliases
-    scores: dict[str, list[float]] = field(default_factory=dict)
+    sample: Collection[int]  # rows that a challenger is to score
+    scores: dict[str, dict[int, float]] = field(default_factory=dict)  # by row
     failures: dict[str, str] = field(default_factory=dict)
     scoring_ms: dict[str, float] = field(default_factory=dict)
     latency_ms: float = 0.0
@@ -66,8 +67,9 @@ class ServedModels(AliasReader, Protocol):
 class PredictStep:
     """Answers with the champion, or for its share of entities with the challenger.
 
-    Champion and challenger score every row, so that the judge compares models on the same rows; so does ``previous``
-    until the champion's watch is over. A model that fails is answered for by the next one, and the prediction says so.
+    Champion and challenger score every row, so that the judge compares models on the same rows, a shadow its
+    ``shadow_sample`` of them; so does ``previous`` until the champion's watch is over. A model that fails is answered
+    for by the next one, and the prediction says so.
     Several threads may ask at once.
     """
 
@@ -141,31 +143,47 @@ class PredictStep:
     def _predicted(
         self, rows: Sequence[FeatureRow | Query], values: list[Values], now: datetime, started: float
     ) -> list[Prediction]:
-        scored = self._score(values, now)
+        scored = self._score(rows, values, now)
         scored = replace(scored, latency_ms=(perf_counter() - started) * 1000)
         predictions = self._predictions(rows, values, scored, now)
         self._measure(predictions, scored.latency_ms)
         return predictions
 
-    def _score(self, values: list[Values], now: datetime) -> _Scored:
+    def _score(self, rows: Sequence[FeatureRow | Query], values: list[Values], now: datetime) -> _Scored:
         aliases = served(self._registry.aliases())
         known = dict.fromkeys((aliases.champion, aliases.challenger, aliases.previous))
         self._models = {version: model for version, model in self._models.items() if version in known}
-        scored = _Scored(aliases)
+        scored = _Scored(aliases, self._sample(rows, aliases))
         if not values:
             return scored
         columns = dict(zip(self._contract.feature_names, zip(*values, strict=True), strict=True))
         is_warm = aliases.since is None or now < aliases.since + self._warm
         for version in filter(None, known):
-            if version != aliases.previous or is_warm or aliases.champion not in scored.scores:
-                self._try(version, columns, scored)
+            if version == aliases.challenger and len(scored.sample) < len(rows):
+                picked = {name: [column[i] for i in scored.sample] for name, column in columns.items()}
+                self._try(version, scored.sample, picked, scored)
+            elif version != aliases.previous or is_warm or aliases.champion not in scored.scores:
+                self._try(version, range(len(rows)), columns, scored)
         return scored
 
-    def _try(self, version: str, columns: Mapping[str, Sequence[Scalar]], scored: _Scored) -> None:
+    def _sample(self, rows: Sequence[FeatureRow | Query], aliases: Aliases) -> Collection[int]:
+        """Return the rows that a challenger is to score, in order: all of them, but in a shadow."""
+        policy, challenger = self._contract.canary, aliases.challenger
+        if challenger is None or policy.shadow_sample == 1 or share_of(aliases, policy) > 0:
+            return range(len(rows))
+        at = (i for i, row in enumerate(rows) if position(row.event_id, challenger) < policy.shadow_sample)
+        return dict.fromkeys(at)
+
+    def _try(
+        self, version: str, asked: Collection[int], columns: Mapping[str, Sequence[Scalar]], scored: _Scored
+    ) -> None:
+        if not asked:
+            return
         try:
             model, started = self._model(version), perf_counter()
-            scored.scores[version] = _finite(model.score_cells(columns).tolist())
+            scores = _finite(model.score_cells(columns).tolist())
             scored.scoring_ms[version] = (perf_counter() - started) * 1000
+            scored.scores[version] = dict(zip(asked, scores, strict=True))
         except ModelError as error:
             scored.failures[version] = f"version {version} failed: {error}"
 
@@ -199,10 +217,11 @@ class PredictStep:
                     propensity=propensity(wanted, share) if challenger else 1.0,
                     latency_ms=scored.latency_ms,
                     values=values[i],
-                    scores={known: scores[i] for known, scores in scored.scores.items()},
+                    scores={known: scores[i] for known, scores in scored.scores.items() if i in scores},
                     fallback=fallback,
                     on_request=isinstance(row, Query),
                     slow=slow,
+                    spared=(challenger,) if challenger and i not in scored.sample else (),
                 )
             )
         return predictions

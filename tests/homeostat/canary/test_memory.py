@@ -118,6 +118,16 @@ def test_rows_the_challenger_failed_on_are_counted_before_any_label() -> None:
     assert [float(rows.sum()) for rows in counted] == [12, 11, 1, 0]
 
 
+def test_rows_beyond_the_sample_of_a_shadow_are_no_failures() -> None:
+    beyond = [i for i in range(19) if i % 3]
+    found = memory()
+    found.follow(replace(answer(i, {"1": 0.5}), spared=("2",)) if i in beyond else answer(i, BOTH) for i in range(19))
+    found.fold(replace(outcome(i, {"0": 0.4, "1": 0.5}), spared=("2",)) for i in beyond)
+    assert found.trial("1", "2", START).rival == found.trial("1", "2", START).incumbent == Health(scored=6)
+    assert found.scored("2", START) == 6
+    assert compared(found, "0", "1").row_count == 8  # of the others they say what they say
+
+
 def test_rows_from_before_the_canary_are_no_failures() -> None:
     found = memory()
     found.follow(answer(i, {"1": 0.5} if i < 8 else BOTH) for i in range(19))

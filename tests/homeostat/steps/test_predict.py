@@ -1,15 +1,12 @@
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from secrets import token_hex
+from datetime import timedelta
 
 import numpy as np
-import polars as pl
 import pytest
 
 from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
 from homeostat.adapters.memory_features import MemoryOnlineFeatures
-from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.query import Query
 from homeostat.healing.tags import vouched_tag
@@ -17,35 +14,10 @@ from homeostat.metric_names import FALLBACKS, PREDICTIONS
 from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import Arm, FeatureRow, Prediction
 from homeostat.steps.predict import PredictStep
-from homeostat.training.models import dump_model
-from homeostat.training.recipe import Recipe, fit
+from tests.homeostat.steps.predicting import CONTRACT, T0, rows, serve, trained
 
-T0 = datetime(2030, 1, 1, tzinfo=UTC)
 Models = tuple[Mapping[str, bytes], ...]
-CONTRACT = Contract.model_validate_json(
-    """{"product": "p", "event": {"entity": "k", "fields": {"k": "string", "x": "number", "c": "string"}},
-    "label": {"field": "y", "delay": "1h", "maturity": "1d"}, "canary": {"share": 0.3},
-    "features": {"x": {"field": "x"}, "c": {"field": "c"}}}"""
-)
 BROKEN: Mapping[str, bytes] = {"model.json": b"{}"}
-
-
-def trained(seed: int) -> Mapping[str, bytes]:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=400)
-    frame = pl.DataFrame(
-        {
-            "event_id": [str(i) for i in range(400)],
-            "event_time": [T0 + timedelta(minutes=i) for i in range(400)],
-            "label": (rng.uniform(size=400) < 1 / (1 + np.exp(-x))).astype(float),
-            "x": x,
-            "c": rng.choice(["a", "b"], 400),
-        }
-    )
-    recipe = Recipe(learner="linear", rounds=0)
-    return dump_model(
-        fit(recipe, frame, ("x", "c"), CONTRACT.categorical, until=T0 + timedelta(days=1), seed=seed, threads=1)
-    )
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +45,9 @@ def step(registry: MemoryRegistry, online: MemoryOnlineFeatures, telemetry: Memo
     return PredictStep(CONTRACT, registry, online, telemetry)
 
 
-def rows(count: int, hour: int = 0) -> list[FeatureRow]:
-    at = T0 + timedelta(hours=hour)
-    return [FeatureRow(f"e{hour}-{i}", f"k{i}", at, (i / count, "ab"[i % 2])) for i in range(count)]
-
-
 def predict(step: PredictStep, online: MemoryOnlineFeatures, batch: list[FeatureRow]) -> list[Prediction]:
     online.write(batch)
     return [r for r in step.handle(batch, T0 + timedelta(minutes=1)) if isinstance(r, Prediction)]
-
-
-def serve(registry: MemoryRegistry, alias: str, files: Mapping[str, bytes]) -> str:
-    version = registry.register(ModelPackage(files), token_hex(4))  # each a new one
-    registry.set_alias(alias, version)
-    return version
 
 
 def test_without_a_champion_the_row_is_logged_without_a_score(step: PredictStep, online: MemoryOnlineFeatures) -> None:

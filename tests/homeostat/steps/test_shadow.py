@@ -1,0 +1,58 @@
+"""A shadow scores a sample of the rows: what it is spared costs nothing, and says nothing of it."""
+
+import numpy as np
+import pytest
+
+from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
+from homeostat.adapters.memory_features import MemoryOnlineFeatures
+from homeostat.contract.policies import CanaryPolicy
+from homeostat.records import Arm, Prediction
+from homeostat.steps.predict import PredictStep
+from tests.homeostat.steps.predicting import CONTRACT, T0, rows, serve, trained
+
+POLICY = CanaryPolicy(steps=[0.0, 0.25, 1.0], shadow_sample=0.2)
+
+
+def answered(share: float, count: int = 400, hour: int = 0) -> tuple[list[Prediction], str, str]:
+    registry = MemoryRegistry()
+    champion, challenger = serve(registry, "champion", trained(1)), serve(registry, "challenger", trained(2))
+    registry.set_alias("challenger", challenger, share)
+    contract = CONTRACT.model_copy(update={"canary": POLICY})
+    step = PredictStep(contract, registry, MemoryOnlineFeatures(), MemoryTelemetry())
+    found = [p for p in step.handle(rows(count, hour), T0) if isinstance(p, Prediction)]
+    return found, champion, challenger
+
+
+def test_it_scores_its_sample_of_rows_in_their_order_and_the_champion_answers_all() -> None:
+    whole, *_ = answered(0.25)
+    found, champion, challenger = answered(0.0)
+    assert {(p.arm, p.version, p.fallback) for p in found} == {(Arm.CHAMPION, champion, None)}
+    scored = [challenger in p.scores for p in found]
+    assert 0.1 < np.mean(scored) < 0.3
+    assert [p.spared == (challenger,) for p in found] == [not one for one in scored]
+    for all_scored, sampled in zip(whole, found, strict=True):
+        assert sampled.scores.items() <= all_scored.scores.items()  # each row got its own score
+
+
+def test_it_scores_other_rows_of_an_entity_at_another_time_and_the_same_when_asked_again() -> None:
+    (first, _, challenger), (again, *_), (later, *_) = answered(0.0), answered(0.0), answered(0.0, hour=1)
+    picked, repeated, others = ({p.entity_id for p in run if challenger in p.scores} for run in (first, again, later))
+    assert picked == repeated
+    assert picked & others < picked
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_with_traffic_it_scores_every_row(share: float) -> None:
+    found, champion, challenger = answered(share)
+    assert all(set(p.scores) == {champion, challenger} and not p.spared for p in found)
+
+
+def test_a_batch_without_a_row_of_its_sample_is_not_put_before_it() -> None:
+    found, champion, challenger = answered(0.0, count=1)  # e0-0 is beyond it
+    assert [(set(p.scores), p.spared, p.fallback) for p in found] == [({champion}, (challenger,), None)]
+
+
+@pytest.mark.parametrize("policy", [{}, {"share": 0.3}, {"steps": [0.05, 1.0]}])
+def test_a_sample_without_a_shadow_is_refused(policy: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="begin with 0, a shadow, for the shadow_sample: to be of"):
+        CanaryPolicy.model_validate({**policy, "shadow_sample": 0.5})
