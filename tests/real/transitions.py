@@ -135,7 +135,8 @@ class Stage:
     def story(self) -> object:
         """Return all that may say why something does not happen."""
         return (
-            self._waits_for, self.clients.champions(0), self.clients.arms(0), self.clients.failed[:3],
+            self._waits_for, self._plan.read_text() if self._plan.exists() else "",
+            self.clients.champions(0), self.clients.arms(0), self.clients.failed[:3],
             self._known(), self._cases.load(), self._notes.read_text(),
             [(e.kind, e.payload.get("version")) for e in self.ledger.entries()][-6:],
             self.deployment.waits(), self.deployment.logs(),
@@ -175,7 +176,7 @@ class Stage:
         elif change == "rollback":
             self.registry.decide(OperatorDecision(before.champion, "rollback"))
         else:
-            word = {"promote": "approve"}.get(change, change)
+            word = "reject" if change == "reject" else "approve"
             self.registry.decide(OperatorDecision(before.challenger, word))
 
     def _train(self) -> None:
@@ -244,7 +245,7 @@ class Stage:
         if change == "step":  # no entity is sent back
             assert all(arms in (arms[:1], [Arm.CHAMPION, Arm.CHALLENGER]) for arms in self.clients.arms(begun).values())
         (entry,) = self.changes()[entries:]
-        assert entry.kind == ("promote" if change == "moved" else change)
+        assert entry.kind == (change if change in CHANGES else "promote")
         served = serving_at(self.ledger.entries(), datetime.now(UTC))
         assert (served.champion, served.challenger, served.share) == (now.champion, now.challenger, now.share)
         assert self.ledger.verify() == len(self.ledger.entries())
