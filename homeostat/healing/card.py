@@ -110,8 +110,13 @@ class Card:
         if not moved:
             return []
         moved.sort(key=lambda score: -score.psi)
-        lines = [(one.name, f"{one.psi:.3f}", f"{one.psi_limit:.3f}") for one in moved]
-        return [("feature", "PSI", "limit"), *_first(lines)]
+        lines = [(one.name, f"{one.psi:.3f}", f"{one.psi_limit:.3f}") for one in moved if one.embedding is None]
+        apart = [
+            (one.name, f"{one.embedding:.3f} (distance)", f"{one.embedding_limit:.3f}")
+            for one in moved
+            if one.embedding is not None
+        ]
+        return [("feature", "PSI", "limit"), *_first([*apart, *lines])]
 
     def importance(self) -> list[Line]:
         """Return the features' shares of the answers of both models as a table, the biggest changes first."""
