@@ -9,6 +9,7 @@ import polars as pl
 
 from homeostat.contract.cells import answers, as_field, booleans, key_of, positive_of, texts, truth
 from homeostat.contract.durations import spoken
+from homeostat.contract.lists import vectors
 from homeostat.contract.model import Contract, FieldSpec, FieldType
 from homeostat.contract.names import slug, suggestion
 from homeostat.errors import HomeostatError
@@ -164,6 +165,9 @@ class _Loading:
 
     def _put(self, rows: Sendable, name: str, spec: FieldSpec, column: pl.Series | None) -> None:
         if column is None:
+            return
+        if spec.type == "vector":
+            rows.put(name, vectors(column, spec.size or 0), None if column.dtype.is_nested() else texts(column))
             return
         if spec.type == "time":
             values = self._reading.times.read(column)
