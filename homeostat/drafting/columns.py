@@ -152,6 +152,7 @@ def _read(series: pl.Series, source: str, *, day_first: bool | None, is_time: bo
 
 def _vector(source: str, name: str, cells: pl.Series) -> Column | None:
     """Return a column of lists of numbers of one length, as lists or as JSON in texts."""
+    cells = texts(cells) if cells.dtype == pl.String else cells
     known = cells.drop_nulls()
     written = known.dtype == pl.String and len(known) > 0 and str(known[0]).lstrip().startswith("[")
     if not isinstance(cells.dtype, pl.List | pl.Array) and not written:
