@@ -210,7 +210,24 @@ def _key(name: str, spec: FieldSpec) -> tuple[Any, Any]:
 def _vector(size: int) -> Any:  # noqa: ANN401 - what pydantic takes for a type
     """Return both forms of a vector: all its numbers, or those that are not 0 by their index."""
     whole = Annotated[list[float], Field(min_length=size, max_length=size)]
-    return whole | dict[Annotated[int, Field(ge=0, lt=size)], float]
+    names = {"propertyNames": {"pattern": f"^(?:{'|'.join(_up_to(str(size - 1)))})$"}}
+    return whole | Annotated[dict[int, float], Field(json_schema_extra=names)]
+
+
+def _up_to(most: str) -> list[str]:
+    """Return the patterns of the whole numbers from 0 to one.
+
+    >>> _up_to("15")
+    ['[0-9]', '1[0-5]']
+    """
+    shorter = ["[0-9]", *(f"[1-9][0-9]{{{n}}}" for n in range(1, len(most) - 1))] if len(most) > 1 else []
+    longest = []
+    for i, digit in enumerate(most):
+        low, high = int(i == 0 and len(most) > 1), int(digit) - (i < len(most) - 1)
+        rest = len(most) - i - 1
+        if low <= high:
+            longest.append(f"{most[:i]}[{low}-{high}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return [*shorter, *longest]
 
 
 def _left_out(name: str, spec: FieldSpec) -> tuple[Any, Any]:
