@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain, compress
 from typing import Final
 
 import numpy as np
@@ -54,7 +55,7 @@ def vector_rows(cells: pl.Series | Sequence[Cell], size: int) -> np.ndarray:
         flat, there = cells.filter(fits).explode().to_numpy(), fits.to_numpy()
     else:
         there = np.asarray([isinstance(cell, tuple) and len(cell) == size for cell in cells], dtype=np.bool)
-        flat = np.asarray([cell for cell, fits in zip(cells, there.tolist(), strict=True) if fits], dtype=np.float64)
+        flat = np.fromiter(chain.from_iterable(compress(cells, there)), np.float64)  # type: ignore[arg-type]
     with np.errstate(over="ignore"):  # too large for float32 reads as infinite
         rows[there] = flat.reshape(-1, size)
     return rows

@@ -42,11 +42,12 @@ class EmbeddingTest:
     directions: int
     reference_rows: float
     design: Design = INDEPENDENT
+    seen: float = 1.0  # of a shift that the directions see on average: a long vector has more numbers than they are
 
     @property
     def effect(self) -> float:
-        """The distance less what calm windows give on average; at most the joint chi-square divergence."""
-        return self.distance - self.directions * self.scale
+        """The distance less what calm windows give on average, of the whole shift; at most the joint chi-square one."""
+        return (self.distance - self.directions * self.scale) / self.seen
 
     @property
     def p_value(self) -> float:

@@ -253,6 +253,6 @@ def _words(score: DriftScore, policy: DriftPolicy) -> str:
     if score.embedding is not None:
         text = (
             f"{score.name}: distance of the vectors {score.embedding:.3f}, calm windows stay under "
-            f"{score.embedding_limit:.3f}, floor {policy.min_psi:g}; PSI along one direction {score.psi:.3f}"
+            f"{score.embedding_limit:.3f}; PSI along one direction {score.psi:.3f}, missing counted"
         )
     return text if score.share is None else f"{text}; {score.share:.1%} of the model, may cost {score.damage:.4f}"

@@ -28,6 +28,7 @@ _APART = 1_000  # between the seeds of two columns: a map takes three
 class VectorReference:
     """The reference's vectors after the column's map, and how far calm windows lie apart."""
 
+    size: int  # of a vector
     embedding: EmbeddingReference
     design: Design = INDEPENDENT
 
@@ -38,7 +39,8 @@ class VectorReference:
             total: Sum of their Fourier features, shape (WIDTH,).
             rows: How many there are.
         """
-        return embedding_test(self.embedding, total, rows, self.design)
+        found = embedding_test(self.embedding, total, rows, self.design)
+        return None if found is None else replace(found, seen=min(1.0, found.directions / self.size))
 
 
 def vector_bins(name: str, cells: pl.Series, weights: np.ndarray, seed: int) -> Bins:
@@ -77,10 +79,10 @@ def vector_reference(
     fits = (cells.list.len() == column.vector.size).fill_null(value=False)
     known = windows.among(fits.to_numpy()) if windows is not None else None
     if known is None:
-        return VectorReference(reference)
+        return VectorReference(column.vector.size, reference)
     design = embedding_design(known, column.vector, cells, reference)
     borne = _borne(reference, design)
-    return VectorReference(borne, embedding_design(known, column.vector, cells, borne))
+    return VectorReference(column.vector.size, borne, embedding_design(known, column.vector, cells, borne))
 
 
 def _borne(reference: EmbeddingReference, design: Design) -> EmbeddingReference:

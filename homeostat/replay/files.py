@@ -1,5 +1,6 @@
 """A CSV or Parquet file of past events, read by a contract, as a recording of what its producers would have sent."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,7 +168,8 @@ class _Loading:
         if column is None:
             return
         if spec.type == "vector":
-            rows.put(name, vectors(column, spec.size or 0), None if column.dtype.is_nested() else texts(column))
+            values, nested = vectors(column, spec.size or 0), column.dtype.is_nested()
+            rows.put(name, values, _json(column.set(values.is_not_null(), None)) if nested else texts(column))
             return
         if spec.type == "time":
             values = self._reading.times.read(column)
@@ -240,6 +242,12 @@ def _by_name(frame: pl.DataFrame) -> dict[str, pl.Series]:
 def _plain(column: pl.Series, kind: FieldType) -> pl.Series:
     """Return truth values as numbers where numbers are asked for."""
     return column.cast(pl.Int8) if column.dtype == pl.Boolean and kind in {"number", "integer"} else column
+
+
+def _json(column: pl.Series) -> pl.Series:
+    """Return lists as texts."""
+    cells = [None if cell is None else json.dumps(cell, default=str) for cell in column.to_list()]
+    return pl.Series(column.name, cells, pl.String)
 
 
 def _listed(found: Iterable[str]) -> str:

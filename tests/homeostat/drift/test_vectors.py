@@ -165,14 +165,21 @@ def test_windows_that_differ_in_calm_times_raise_the_limit():
     assert not look(with_windows, fresh, policy).features[0].drifted
 
 
-def test_sparse_vectors_are_projected_as_dense_ones_are():
-    rng = np.random.default_rng(0)
-    rows = np.zeros((200, 3_000), dtype=np.float32)
-    for row in rows:
-        row[rng.choice(3_000, 100, replace=False)] = rng.random(100)
-    drawn = fitted_map(rows, seed=1)
-    dense = rows @ np.asarray(drawn.project(np.eye(3_000, dtype=np.float32)))
-    np.testing.assert_allclose(drawn.project(rows), dense, rtol=1e-3, atol=1e-2)
+def test_sparse_vectors_of_thousands_of_numbers_are_watched_as_well():
+    """A hundred of 3,000 numbers are set; of thirty of them the values move by half a deviation."""
+
+    def sparse(rows, seed, shift=0.0):
+        rng = np.random.default_rng(seed)
+        found = np.zeros((rows, 3_000))
+        for row in found:
+            row[rng.choice(300, 60, replace=False)] = rng.random(60)
+            row[rng.choice(3_000, 40, replace=False)] = rng.random(40)
+        found[:, :30] += shift * found[:, :30].std(axis=0)
+        return lists(found)
+
+    made = profile_of(sparse(4_000, 0))
+    assert not look(made, sparse(1_500, 1)).features[0].drifted
+    assert look(made, sparse(1_500, 1, shift=0.5)).features[0].drifted
 
 
 def test_a_number_that_never_varied_may_begin_to_move():
