@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnlineFeatures
 from homeostat.bootstrap.stack import feast_address
-from homeostat.contract.model import Contract
+from homeostat.contract.model import Contract, FieldSpec
 from homeostat.ports import OfflineFeatures, OnlineFeatures, OnlineRow
 from homeostat.records import Arm, Cell, FeatureRow, Outcome
 from homeostat.tabular import as_records
@@ -89,6 +89,22 @@ def test_a_training_frame_has_vectors_as_lists(opened: Callable[[], OfflineFeatu
     for frame in (offline.training_frame(LATER), opened().training_frame(LATER)):  # joined, and what was kept of it
         assert frame.schema["look"] == pl.List(pl.Float64)
         assert frame["look"].to_list() == [[1.0, -2.5, 1e-300], None, [0.0, 0.0, 7.0], None]
+
+
+def test_what_was_a_number_before_is_missing_as_a_vector_and_the_other_way_round(
+    toys: Contract, tmp_path: Path
+) -> None:
+    from homeostat.adapters.feast_features import FeastOfflineFeatures  # noqa: PLC0415 - takes seconds
+
+    fields = {**toys.event.fields, "emb": FieldSpec(type="number", nullable=True)}
+    before = toys.model_copy(update={"event": toys.event.model_copy(update={"fields": fields})})
+    offline = FeastOfflineFeatures(before, tmp_path)
+    offline.write_features([row("e1", 0, 2.5)])
+    offline.write_outcomes([outcome("e1", 0), outcome("e2", 1)])
+    offline = FeastOfflineFeatures(toys, tmp_path)
+    offline.write_features([row("e2", 1, (1.0, 2.0, 3.0))])
+    assert offline.training_frame(LATER)["look"].to_list() == [None, [1.0, 2.0, 3.0]]
+    assert FeastOfflineFeatures(before, tmp_path).training_frame(LATER)["look"].to_list() == [2.5, None]
 
 
 def test_vectors_of_many_rows_as_columns_are_the_same(opened: Callable[[], OfflineFeatures]) -> None:

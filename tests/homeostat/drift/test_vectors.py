@@ -10,8 +10,11 @@ from scipy import stats
 
 from homeostat.contract.policies import DriftPolicy
 from homeostat.drift.counts import Counter, WindowCounts
+from homeostat.drift.domain import domain_reference, domain_test
+from homeostat.drift.norms import CellCoder
 from homeostat.drift.profile import Profile, build_profile
 from homeostat.drift.report import judge_window
+from homeostat.drift.seasonal import with_season
 from homeostat.drift.vector_map import VectorMap, fitted_map
 from homeostat.records import Attribution, DriftStatus
 
@@ -194,3 +197,31 @@ def test_a_number_that_never_varied_may_begin_to_move():
 
 def test_a_map_without_rows_projects_nothing():
     assert VectorMap(3, 1, (1.0, 1.0, 1.0)).project([]).shape == (0, 64)
+
+
+def test_the_classifier_and_the_season_take_vectors_by_where_they_lie():
+    """Neither knows of vectors: each reads a column of numbers."""
+    rows = 24 * 60 * 2  # two an hour, sixty days
+    emb, rng = lists(embeddings(rows, 4), missing=0.1), np.random.default_rng(0)
+    times = pl.Series([START + timedelta(minutes=30 * i) for i in range(rows)])
+    frame = pl.DataFrame({"emb": emb, "delay": rng.standard_normal(rows), "event_time": times})
+    scores, window = rng.random(rows), timedelta(days=7)
+    made = build_profile(frame, FEATURES, frozenset(), scores, None, expected_loss=0.5, seed=1, window=window)
+    policy = DriftPolicy(season="day", window=window, min_rows=100)
+    seasonal = with_season(made, frame, scores, None, policy)
+    assert seasonal.season is not None
+    live = frame[: 24 * 7 * 2]
+    counts = WindowCounts(Counter(seasonal))
+    counts.add_columns([live["emb"], live["delay"].to_numpy()], scores[: live.height])
+    counts.add_times(live["event_time"].dt.epoch("us").to_numpy() / 1e6)
+    judgement = judge_window(counts, (), policy)
+    assert judgement.reference.startswith("the same hours of the day")
+    assert not judgement.features[0].drifted
+
+    domain = domain_reference(made.columns[:-1], frame, None, window, seed=1)
+    moved = embeddings(live.height, 9) + 4 * np.logspace(-1.5, 1.5, SIZE)
+    coder = CellCoder(made.columns[:-1])
+    seconds = live["event_time"].dt.epoch("us").to_numpy() / 1e6
+    apart = domain_test(domain, coder, coder.matrix([lists(moved), live["delay"].to_numpy()], seconds), window)
+    assert apart.auc > 0.7
+    assert next(iter(apart.carried)) == "emb"

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from homeostat.api.reasons import faults_of
+from homeostat.batches import FeatureRows, RawEvents
+from homeostat.codec import decode_whole, encode
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.builder import FeatureBuilder
 from homeostat.features.parsing import EventParser
 from homeostat.features.tables import event_reader, label_schema
-from homeostat.tabular import json_rows, single_rows, vector_rows
+from homeostat.tabular import FEW, as_records, feature_rows, json_rows, single_rows, vector_rows
 
 GOOD = {"event_id": "o1", "event_time": "2024-03-01T12:00:00Z", "shop": "s"}
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -150,3 +152,24 @@ def test_cells_and_columns_give_the_same_rows(cells: list[Any]) -> None:
 def test_a_vector_of_another_size_reads_as_missing() -> None:
     assert np.isnan(vector_rows([(1.0, 2.0)], 3)).all()
     assert np.isnan(vector_rows(pl.Series("v", [[1.0, 2.0]]), 3)).all()
+
+
+@given(cells=st.lists(st.none() | st.tuples(*[finite] * 3), min_size=1, max_size=4))
+def test_many_rows_travel_as_columns_and_come_back_with_their_vectors(cells: list[Any]) -> None:
+    many = cells * (FEW + 1)
+    times = pl.Series([datetime(2024, 3, 1, tzinfo=UTC)] * len(many), dtype=pl.Datetime("us", "UTC"))
+    names = [str(i) for i in range(len(many))]
+    look = pl.Series("look", many, pl.List(pl.Float64))
+    table = pl.DataFrame([pl.Series("event_id", names), pl.Series("entity_id", names), times.alias("event_time"), look])
+    sent = [encode(record) for record in as_records(table)]
+    found = feature_rows(decode_whole("features", value, headers) for value, headers in sent)
+    assert [row.values[0] for row in found] == many
+
+
+def test_an_event_may_come_as_columns_too(toys: Contract) -> None:
+    row = {"event_id": "a", "event_time": datetime(2024, 3, 1, tzinfo=UTC), "shop": "s", "emb": [1.0, 2.0, 3.0]}
+    value, headers = encode(FeatureRows(pl.DataFrame([row])))
+    record = decode_whole("raw_events", value, headers)
+    assert isinstance(record, RawEvents)
+    found = event_reader(toys).read([pl.DataFrame(record.rows)])
+    assert (found.rows["emb"].to_list(), found.faults) == ([[1.0, 2.0, 3.0]], [])
