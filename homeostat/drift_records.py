@@ -32,6 +32,13 @@ class DriftScore:
     embedding_limit: float | None = None
 
     @property
+    def size(self) -> tuple[float, float]:
+        """How far the column has moved in units of the symmetric divergence, and what calm windows stay under."""
+        if self.embedding is not None and self.embedding_limit is not None:
+            return self.embedding, self.embedding_limit
+        return self.psi, self.psi_limit
+
+    @property
     def worst(self) -> tuple[str, float, float]:
         """The index that exceeds what calm windows stay under the most: its name, its value and its limit."""
         told = [

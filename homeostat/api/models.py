@@ -210,7 +210,7 @@ def _key(name: str, spec: FieldSpec) -> tuple[Any, Any]:
 def _vector(size: int) -> Any:  # noqa: ANN401 - what pydantic takes for a type
     """Return both forms of a vector: all its numbers, or those that are not 0 by their index."""
     whole = Annotated[list[float], Field(min_length=size, max_length=size)]
-    names = {"propertyNames": {"pattern": f"^(?:{'|'.join(_up_to(str(size - 1)))})$"}}
+    names: dict[str, Any] = {"propertyNames": {"pattern": f"^(?:{'|'.join(_up_to(str(size - 1)))})$"}}
     return whole | Annotated[dict[int, float], Field(json_schema_extra=names)]
 
 

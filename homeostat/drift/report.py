@@ -241,7 +241,7 @@ def _reasons_apart(score: DomainScore | None, features: Sequence[DriftScore], po
 
 def _worst_first(score: DriftScore) -> tuple[bool, float, float, str]:
     # a column says more than the distance over all; without any damage known the largest index comes first
-    return score.name == EMBEDDING, -(score.damage or 0.0), -score.psi, score.name
+    return score.name == EMBEDDING, -(score.damage or 0.0), -score.size[0], score.name
 
 
 def _words(score: DriftScore, policy: DriftPolicy) -> str:

@@ -14,6 +14,7 @@ from homeostat.contract.load import parse_contract
 from homeostat.contract.model import Contract
 from homeostat.drift.profile import stored_profile
 from homeostat.features.query import Query
+from homeostat.metric_names import DRIFT_DISTANCE
 from homeostat.records import Action, DriftReport, DriftStatus, Prediction, Promotion
 from homeostat.replay.driver import Played, Replay, ReplayOptions
 from homeostat.replay.live import LiveView
@@ -90,6 +91,8 @@ def test_the_report_names_the_vector_with_its_distance_and_what_it_may_cost(play
     assert sound.share is not None
     assert sound.share > 0.5
     assert any(reason.startswith("sound: distance of the vectors") for reason in report.reasons)
+    assert sound.worst == ("distance", sound.embedding, sound.embedding_limit)
+    assert played.stack.telemetry.value(DRIFT_DISTANCE, product="turbines", feature="sound") is not None
     value, headers = encode(report)
     assert decode("drift_reports", value, headers) == report
 
