@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.bootstrap import Stack
 from homeostat.codec import decode, encode
 from homeostat.contract.load import parse_contract
@@ -92,7 +93,9 @@ def test_the_report_names_the_vector_with_its_distance_and_what_it_may_cost(play
     assert sound.share > 0.5
     assert any(reason.startswith("sound: distance of the vectors") for reason in report.reasons)
     assert sound.worst == ("distance", sound.embedding, sound.embedding_limit)
-    assert played.stack.telemetry.value(DRIFT_DISTANCE, product="turbines", feature="sound") is not None
+    telemetry = played.stack.telemetry
+    assert isinstance(telemetry, MemoryTelemetry)
+    assert telemetry.value(DRIFT_DISTANCE, product="turbines", feature="sound") is not None
     value, headers = encode(report)
     assert decode("drift_reports", value, headers) == report
 
