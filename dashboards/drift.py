@@ -3,7 +3,15 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from dashboards.panels import WHOLE, curves, new_board, number, of_product
-from homeostat.metric_names import DRIFT_KS, DRIFT_PSI, DRIFT_REPORTS, DRIFTED_FEATURES, LABEL_MATURITY, MODEL_LOSS
+from homeostat.metric_names import (
+    DRIFT_DISTANCE,
+    DRIFT_KS,
+    DRIFT_PSI,
+    DRIFT_REPORTS,
+    DRIFTED_FEATURES,
+    LABEL_MATURITY,
+    MODEL_LOSS,
+)
 
 
 def board() -> Dashboard:
@@ -60,6 +68,14 @@ def _features(made: Dashboard) -> None:
             "Kolmogorov-Smirnov distance",
             "Of numeric features.",
             {"{{feature}}": f"max by (feature) ({of_product(DRIFT_KS)})"},
+            span=WHOLE,
+        )
+    )
+    made.with_panel(
+        curves(
+            "Embedding distance",
+            "Of vectors: how far the whole of one is from the reference, over random projections.",
+            {"{{feature}}": f"max by (feature) ({of_product(DRIFT_DISTANCE)})"},
             span=WHOLE,
         )
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.data_format import ParquetFormat
-from feast.types import Float64, Int64, String
+from feast.types import Array, FeastType, Float64, Int64, String
 
 from homeostat.contract.load import load_contract
 from homeostat.features.schema import CREATED_AT, ENTITY_ID, EVENT_TIME, EVENT_TIME_US, store_columns
@@ -15,6 +15,8 @@ with as_file(files("homeostat.examples.flights") / "contract.yaml") as path:
     contract = load_contract(path)
 
 entity = Entity(name=contract.event.entity, join_keys=[ENTITY_ID], value_type=ValueType.STRING)
+
+types: dict[str, FeastType] = {"text": String, "number": Float64, "vector": Array(Float64)}
 
 rows = FileSource(
     name=f"{contract.product}_rows",
@@ -29,7 +31,7 @@ view = FeatureView(
     entities=[entity],
     schema=[
         Field(name=ENTITY_ID, dtype=String),
-        *(Field(name=c.stored_as, dtype=String if c.categorical else Float64) for c in store_columns(contract)),
+        *(Field(name=c.stored_as, dtype=types[c.kind]) for c in store_columns(contract)),
         Field(name=EVENT_TIME_US, dtype=Int64),
     ],
     source=rows,

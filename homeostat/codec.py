@@ -70,7 +70,7 @@ def _drift_numbers(report: DriftReport) -> Iterator[float | None]:
     for score in (*report.features, report.prediction, report.embedding):
         if isinstance(score, DriftScore):
             yield from (score.psi, score.psi_limit, score.ks, score.ks_limit, score.p_value, *score.distances.values())
-            yield from (score.share, score.damage)
+            yield from (score.share, score.damage, score.embedding, score.embedding_limit)
     if isinstance(report.performance, Performance):
         p = report.performance
         yield from (p.loss, p.expected_loss, p.p_value, p.calibration_error, p.calibration_p_value)
@@ -224,7 +224,8 @@ def _content_type(headers: Mapping[str, str]) -> str:
     return found.partition(";")[0].strip().lower()
 
 
-_PLAIN: Final = cs.numeric() | cs.boolean() | cs.string(include_categorical=True) | cs.datetime() | cs.date()
+_VECTOR: Final = cs.list(cs.float() | cs.integer()) | cs.array(cs.float() | cs.integer())
+_PLAIN: Final = cs.numeric() | cs.boolean() | cs.string(include_categorical=True) | cs.datetime() | cs.date() | _VECTOR
 
 
 def _table(value: bytes) -> pl.DataFrame:
@@ -241,7 +242,7 @@ def _raw_table(value: bytes) -> pl.DataFrame:
     table = _table(value)
     if other := table.select(~(_PLAIN | cs.by_dtype(pl.Null))).schema:
         columns = ", ".join(f"{name!r} ({dtype})" for name, dtype in other.items())
-        raise InvalidRecordError(f"columns that are no numbers, texts, truth values or times: {columns}")
+        raise InvalidRecordError(f"columns that are no numbers, texts, truth values, times or vectors: {columns}")
     return table.cast({cs.decimal(): pl.Float64})
 
 

@@ -27,6 +27,27 @@ class DriftScore:
     distances: dict[str, float] = field(default_factory=dict)  # other measures of the same counts, by name
     share: float | None = None  # of the champion's attribution; None where it isn't known
     damage: float | None = None  # loss a row that the move may cost, in the unit of the contract's objective
+    # of a vector: how far the whole of it has moved; its index is of where it lies along one direction, or is missing
+    embedding: float | None = None
+    embedding_limit: float | None = None
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """How far the column has moved in units of the symmetric divergence, and what calm windows stay under."""
+        if self.embedding is not None and self.embedding_limit is not None:
+            return self.embedding, self.embedding_limit
+        return self.psi, self.psi_limit
+
+    @property
+    def worst(self) -> tuple[str, float, float]:
+        """The index that exceeds what calm windows stay under the most: its name, its value and its limit."""
+        told = [
+            ("psi", self.psi, self.psi_limit),
+            ("ks", self.ks, self.ks_limit),
+            ("distance", self.embedding, self.embedding_limit),
+        ]
+        known = [(name, value, limit) for name, value, limit in told if value is not None and limit is not None]
+        return max(known, key=lambda index: index[1] / index[2] if index[2] else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ FEATURE_FRESHNESS = "homeostat_feature_freshness_seconds"
 LABEL_MATURITY = "homeostat_label_maturity_ratio"
 DRIFT_PSI = "homeostat_drift_psi_ratio"
 DRIFT_KS = "homeostat_drift_ks_ratio"
+DRIFT_DISTANCE = "homeostat_drift_distance_ratio"
 DRIFTED_FEATURES = "homeostat_drifted_features_ratio"
 DRIFT_REPORTS = "homeostat_drift_reports_total"
 DATA_INCIDENT = "homeostat_data_incident_ratio"
@@ -96,6 +97,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(LABEL_MATURITY, "gauge", "Share of matured predictions whose label came", ("product",)),
     Metric(DRIFT_PSI, "gauge", "Population stability index of the last window", ("product", "feature")),
     Metric(DRIFT_KS, "gauge", "Kolmogorov-Smirnov distance of the last window", ("product", "feature")),
+    Metric(DRIFT_DISTANCE, "gauge", "Embedding distance of a vector in the last window", ("product", "feature")),
     Metric(DRIFTED_FEATURES, "gauge", "Share of features drifted in the last window", ("product",)),
     Metric(DRIFT_REPORTS, "counter", "Drift reports by what they conclude", ("product", "status")),
     Metric(DATA_INCIDENT, "gauge", "1 while a fault of this kind breaks the newest rows", ("product", "kind")),

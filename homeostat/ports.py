@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Protocol
 import polars as pl
 
 from homeostat.batches import FeatureRows
-from homeostat.records import Case, FeatureRow, Outcome, Scalar
+from homeostat.records import Case, Cell, FeatureRow, Outcome
 
 ALIASES: Final = ("champion", "challenger", "previous")
 PAGE_BYTES: Final = 4 << 20  # a read of messages so large that they fill this may end early
@@ -72,7 +72,7 @@ class OnlineRow:
     """The freshest features of an entity."""
 
     event_time: datetime
-    values: tuple[Scalar, ...]  # in the contract's feature order
+    values: tuple[Cell, ...]  # in the contract's feature order
 
 
 class OnlineFeatures(Protocol):

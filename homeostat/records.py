@@ -36,8 +36,11 @@ __all__ = [  # which live next door
     "Span",
 ]
 
-Scalar = float | int | str | bool | None
-"""One cell: a number, a text, a truth value, or missing."""
+Vector = tuple[float, ...]
+"""Finite numbers, as many as the contract says; what a sparse event leaves out is 0."""
+
+Cell = float | int | str | bool | Vector | None
+"""One cell: a number, a text, a truth value, a vector, or missing."""
 
 
 HOMEOSTAT = "homeostat"
@@ -107,7 +110,7 @@ class FeatureRow:
     event_id: str
     entity_id: str
     event_time: datetime
-    values: tuple[Scalar, ...]  # in the contract's feature order
+    values: tuple[Cell, ...]  # in the contract's feature order
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ class Prediction:
     score: float | None
     propensity: float  # probability with which this entity falls into this arm
     latency_ms: float
-    values: tuple[Scalar, ...]
+    values: tuple[Cell, ...]
     scores: dict[str, float] = field(default_factory=dict)  # by version, every model that scored the row
     fallback: str | None = None  # why the champion answered for the challenger
     on_request: bool = False  # asked for by itself, not made for an event: no feature row has these values
@@ -154,7 +157,7 @@ class Outcome:
     version: str | None
     score: float | None
     scores: dict[str, float] = field(default_factory=dict)
-    values: tuple[Scalar, ...] = ()  # of a prediction on request: what it rested on
+    values: tuple[Cell, ...] = ()  # of a prediction on request: what it rested on
     slices: tuple[str, ...] = ()  # its values of the features that a canary looks at one by one
     spared: tuple[str, ...] = ()  # as the prediction's
 

@@ -1,13 +1,15 @@
 """Rows as columns and one by one: the same cells either way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain, compress
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from homeostat.batches import FeatureRows
-from homeostat.records import FeatureRow, Record
+from homeostat.records import Cell, FeatureRow, Record
 
 FEW: Final = 64
 """So many rows cost less one by one than columns cost to begin with."""
@@ -24,8 +26,39 @@ def json_rows(table: pl.DataFrame) -> list[bytes]:
 def single_rows(table: pl.DataFrame) -> list[FeatureRow]:
     """Return each row of a table as a record."""
     ids, entities, times, *cells = table.get_columns()
-    values = zip(*(column.to_list() for column in cells), strict=True)
+    values = zip(*map(cells_of, cells), strict=True)
     return list(map(FeatureRow, ids.to_list(), entities.to_list(), utc_times(times), values))
+
+
+def cells_of(column: pl.Series) -> list[Cell]:
+    """Return a column as the cells of records, a vector as a tuple."""
+    cells = column.to_list()
+    if not column.dtype.is_nested():
+        return cells
+    return [None if cell is None else tuple(cell) for cell in cells]
+
+
+def vector_rows(cells: pl.Series | Sequence[Cell], size: int) -> np.ndarray:
+    """Return vectors as float32, shape (n, size), NaN throughout where one is missing or has another size.
+
+    Stored rows from before a change of the contract may have another one.
+
+    Args:
+        cells: A column of lists, or the cells of records.
+        size: Numbers of each vector; 0 reads none.
+    """
+    rows = np.full((len(cells), size), np.nan, dtype=np.float32)
+    if size == 0:
+        return rows
+    if isinstance(cells, pl.Series):
+        fits = (cells.list.len() == size).fill_null(value=False)
+        flat, there = cells.filter(fits).explode().to_numpy(), fits.to_numpy()
+    else:
+        there = np.asarray([isinstance(cell, tuple) and len(cell) == size for cell in cells], dtype=np.bool)
+        flat = np.fromiter(chain.from_iterable(compress(cells, there)), np.float64)  # type: ignore[arg-type]
+    with np.errstate(over="ignore"):  # too large for float32 reads as infinite
+        rows[there] = flat.reshape(-1, size)
+    return rows
 
 
 def utc_times(times: pl.Series) -> list[datetime]:

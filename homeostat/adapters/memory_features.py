@@ -1,14 +1,15 @@
 """The feature stores in plain memory: for tests, and to read what a point-in-time join means."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
 
 from homeostat.batches import FeatureRows
 from homeostat.contract.model import Contract
+from homeostat.features.schema import store_columns
 from homeostat.ports import OnlineRow
-from homeostat.records import FeatureRow, Outcome, Scalar
+from homeostat.records import FeatureRow, Outcome
 from homeostat.tabular import feature_rows
 
 _TIME = pl.Datetime("us", "UTC")
@@ -44,7 +45,7 @@ class MemoryOfflineFeatures:
 
     def __init__(self, contract: Contract) -> None:
         self._names = contract.feature_names
-        self._categorical = contract.categorical
+        self._columns = store_columns(contract)
         self._features: dict[str, FeatureRow] = {}
         self._outcomes: dict[str, Outcome] = {}
 
@@ -92,10 +93,5 @@ class MemoryOfflineFeatures:
         cells = zip(*(row.values for row in rows), strict=True) if rows else ((),) * len(self._names)
         columns = [pl.Series("entity_id", [row.entity_id for row in rows], pl.String)]
         columns.append(pl.Series("event_time", [row.event_time for row in rows], _TIME))
-        columns.extend(self._column(name, values) for name, values in zip(self._names, cells, strict=True))
+        columns.extend(column.series(values) for column, values in zip(self._columns, cells, strict=True))
         return pl.DataFrame(columns)
-
-    def _column(self, name: str, values: Iterable[Scalar]) -> pl.Series:
-        if name in self._categorical:
-            return pl.Series(name, [None if value is None else str(value) for value in values], pl.String)
-        return pl.Series(name, [None if value is None else float(value) for value in values], pl.Float64)

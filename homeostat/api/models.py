@@ -23,6 +23,7 @@ _TYPES: Final[Mapping[FieldType, Any]] = {
     "boolean": bool,
     "string": str,
     "time": AwareDatetime,
+    "vector": list[float],
 }
 _TIME_EXAMPLE: Final = "2024-05-01T12:00:00Z"
 _WHEN: Final = "from 1900 on, and at most a minute ahead of the clock"
@@ -199,9 +200,34 @@ def _key(name: str, spec: FieldSpec) -> tuple[Any, Any]:
     plain: Any = _TYPES[spec.type]
     annotation: Any = Annotated[plain, Field(ge=low, le=high)]
     examples = [_example(spec.type, low, high)]
+    if spec.type == "vector":
+        annotation, examples = _vector(spec.size or 0), [{"0": 0.5}]
     if spec.nullable:
         return annotation | None, Field(None, alias=name, examples=examples)
     return annotation, Field(alias=name, examples=examples)
+
+
+def _vector(size: int) -> Any:  # noqa: ANN401 - what pydantic takes for a type
+    """Return both forms of a vector: all its numbers, or those that are not 0 by their index."""
+    whole = Annotated[list[float], Field(min_length=size, max_length=size)]
+    names: dict[str, Any] = {"propertyNames": {"pattern": f"^(?:{'|'.join(_up_to(str(size - 1)))})$"}}
+    return whole | Annotated[dict[int, float], Field(json_schema_extra=names)]
+
+
+def _up_to(most: str) -> list[str]:
+    """Return the patterns of the whole numbers from 0 to one.
+
+    >>> _up_to("15")
+    ['[0-9]', '1[0-5]']
+    """
+    shorter = ["[0-9]", *(f"[1-9][0-9]{{{n}}}" for n in range(1, len(most) - 1))] if len(most) > 1 else []
+    longest = []
+    for i, digit in enumerate(most):
+        low, high = int(i == 0 and len(most) > 1), int(digit) - (i < len(most) - 1)
+        rest = len(most) - i - 1
+        if low <= high:
+            longest.append(f"{most[:i]}[{low}-{high}]" + (f"[0-9]{{{rest}}}" if rest else ""))
+    return [*shorter, *longest]
 
 
 def _left_out(name: str, spec: FieldSpec) -> tuple[Any, Any]:
@@ -223,7 +249,7 @@ def _example(kind: FieldType, low: float | None, high: float | None) -> object:
         return min(max(1, int(low or 0)), int(_MAX_INTEGER if high is None else high))
     if kind == "number":
         return min(max(1.5, -math.inf if low is None else low), math.inf if high is None else high)
-    return {"boolean": True, "string": "a", "time": _TIME_EXAMPLE}[kind]
+    return {"boolean": True, "string": "a", "time": _TIME_EXAMPLE}.get(kind)
 
 
 def _words(span: timedelta) -> str:

@@ -15,7 +15,7 @@ from homeostat.contract.model import Contract
 from homeostat.contract.names import suggestion
 from homeostat.errors import InvalidRecordError
 from homeostat.features.parsing import EventParser
-from homeostat.records import Scalar
+from homeostat.records import Cell
 
 _TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 _KEYS: Final[Mapping[str, tuple[Any, str]]] = {
@@ -46,7 +46,7 @@ class Question:
     entity: str
     event_id: str | None
     event_time: datetime | None
-    features: Mapping[str, Scalar] = field(default_factory=dict)
+    features: Mapping[str, Cell] = field(default_factory=dict)
 
 
 class GivenParser:
@@ -62,7 +62,7 @@ class GivenParser:
         event = contract.event.model_copy(update={**roles, "fields": fields})
         self._parser = EventParser(contract.model_copy(update={"event": event}))
 
-    def parse(self, raw: bytes, at: str) -> tuple[dict[str, Scalar], list[Fault]]:
+    def parse(self, raw: bytes, at: str) -> tuple[dict[str, Cell], list[Fault]]:
         """Return the features of a JSON object, numbers as floats, and what is wrong with them."""
         try:
             members = members_of(raw)
@@ -112,7 +112,7 @@ class QuestionReader:
         given, faults = self._features(row.features, at)
         return faults or Question(row.entity, row.event_id, time, given)
 
-    def _features(self, raw: msgspec.Raw | msgspec.UnsetType, at: str) -> tuple[Mapping[str, Scalar], list[Fault]]:
+    def _features(self, raw: msgspec.Raw | msgspec.UnsetType, at: str) -> tuple[Mapping[str, Cell], list[Fault]]:
         if raw is msgspec.UNSET or bytes(raw) == b"null":
             return {}, []
         return self._given.parse(bytes(raw), f"{at}/features")
@@ -144,5 +144,5 @@ def _explained(raw: bytes, at: str) -> list[Fault]:
     return faults or [(at, _WANTED)]
 
 
-def _scalar(value: Scalar | datetime) -> Scalar:
-    return value if value is None or isinstance(value, str) else float(value)  # type: ignore[arg-type]
+def _scalar(value: Cell | datetime) -> Cell:
+    return value if value is None or isinstance(value, str | tuple) else float(value)  # type: ignore[arg-type]

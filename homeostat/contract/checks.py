@@ -17,6 +17,7 @@ from homeostat.contract.model import (
 from homeostat.contract.names import suggestion
 from homeostat.contract.policies import CanaryPolicy, DriftPolicy, TrainingPolicy
 from homeostat.contract.schema import Draft
+from homeostat.contract.vectors import check_sizes, is_vector, no_vector
 
 RESERVED: Final = frozenset({"event_id", "entity_id", "event_time", "label"})
 """Columns of a training frame beside the features."""
@@ -26,8 +27,9 @@ def check_meaning(draft: Draft) -> None:
     """Report every contradiction in the parts whose types are sound."""
     _check_event(draft)
     _check_label(draft)
-    _check_ranges(draft, ("event", "fields"), draft.fields)
-    _check_ranges(draft, ("label", "facts"), draft.facts)
+    for base, specs in ((("event", "fields"), draft.fields), (("label", "facts"), draft.facts)):
+        _check_ranges(draft, base, specs)
+        check_sizes(draft, base, specs)
     _check_spans(draft)
     for name, feature in draft.features.items():
         path = ("features", name)
@@ -170,6 +172,7 @@ def _check_expression(draft: Draft, path: Path, feature: ExpressionFeature) -> N
         names = expression.fields - {time}
         if [name for name in sorted(names) if not _known(draft, path, name)]:
             return
+        no_vector({name: draft.fields[name] for name in names})
         if not expression.fields:
             raise ValueError("uses no event field, so it would be the same for every event")  # noqa: TRY301
         kinds = {name: KIND_OF[spec.type] for name in names if (spec := draft.fields[name]) is not None}
@@ -188,8 +191,8 @@ def _check_aggregate(draft: Draft, path: Path, feature: AggregateFeature) -> Non
         where = (*path, "by", index)
         if name in feature.by[:index]:
             draft.document.report(where, f"'{name}' is named twice")
-        else:
-            _known(draft, where, name)
+        elif _known(draft, where, name) and is_vector(draft.fields[name]):
+            draft.document.report(where, f"'{name}' is a vector, by which no rows go together - expected another field")
     if feature.aggregate == "count":
         if feature.of is not None:
             draft.document.report((*path, "of"), "count takes no 'of': it counts events")
@@ -210,6 +213,6 @@ def _check_source(draft: Draft, path: Path, aggregate: str, name: str) -> None:
         draft.document.report(path, f"'{name}' is no event field, label or fact - {suggestion(name, names)}")
         return
     spec = known[name]
-    if spec is not None and (spec.type == "time" or (aggregate != "last" and spec.type == "string")):
-        allowed = "any type but time" if aggregate == "last" else "number, integer or boolean"
+    if spec is not None and (spec.type in {"time", "vector"} or (aggregate != "last" and spec.type == "string")):
+        allowed = "any type but time and vector" if aggregate == "last" else "number, integer or boolean"
         draft.document.report(path, f"'{name}' has the type {spec.type} - {aggregate} takes {allowed}")

@@ -19,8 +19,9 @@ from homeostat.contract.policies import (
     TrainingPolicy,
 )
 
-FieldType = Literal["number", "integer", "boolean", "string", "time"]
+FieldType = Literal["number", "integer", "boolean", "string", "time", "vector"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+MAX_SIZE = 16_384  # of a vector: a cell then takes 128 KiB, and a model has a column for each dimension
 
 
 class FieldSpec(Part):
@@ -30,6 +31,7 @@ class FieldSpec(Part):
     nullable: bool = False
     min: float | None = None
     max: float | None = None
+    size: int | None = Field(default=None, ge=1, le=MAX_SIZE)  # dimensions of a vector
 
 
 def _long_form(value: object) -> object:
@@ -109,16 +111,23 @@ class Contract(Part):
 
     @property
     def categorical(self) -> frozenset[str]:
-        """The features whose values are text; all others are numbers."""
-        return frozenset(
-            name
-            for name, feature in self.features.items()
-            if (source := _source_field(feature)) is not None and self._type_of(source) == "string"
-        )
+        """The features whose values are text."""
+        return frozenset(name for name, spec in self._sources.items() if spec.type == "string")
 
-    def _type_of(self, name: str) -> FieldType | None:
-        spec = self.event.fields.get(name) or self.label.facts.get(name)
-        return spec.type if spec else None
+    @property
+    def vectors(self) -> dict[str, int]:
+        """The features whose values are vectors, with their sizes; all that are neither these nor text are numbers."""
+        return {name: spec.size for name, spec in self._sources.items() if spec.type == "vector" and spec.size}
+
+    @property
+    def _sources(self) -> dict[str, FieldSpec]:
+        """The field whose type a feature has, of each that has one."""
+        known = {**self.label.facts, **self.event.fields}
+        return {
+            name: known[source]
+            for name, feature in self.features.items()
+            if (source := _source_field(feature)) is not None and source in known
+        }
 
 
 def _source_field(feature: Feature) -> str | None:

@@ -7,7 +7,8 @@ from typing import Final, Literal
 import polars as pl
 
 from homeostat.contract.cells import integers, key_of, numbers, texts
-from homeostat.contract.model import FieldType
+from homeostat.contract.lists import vectors
+from homeostat.contract.model import MAX_SIZE, FieldType
 from homeostat.contract.names import slug
 from homeostat.contract.times import TimeFormat, possible_formats, times
 from homeostat.drafting.words import CODE_WORDS, TIME_WORDS, words_of
@@ -17,6 +18,7 @@ Kind = Literal["empty", "constant", "identifier", "personal", "leak", "after_eve
 READABLE: Final = 0.98  # of the cells that aren't missing; rows with the others will be refused
 READABLE_AS: Final[dict[FieldType, str]] = {
     "number": "number", "integer": "whole number", "boolean": "truth value", "string": "text", "time": "time",
+    "vector": "list of numbers of the usual length",
 }  # fmt: skip
 _STRANGE_SHOWN: Final = 3
 _TRUTHS: Final = (frozenset({"true", "false"}), frozenset({"yes", "no"}), frozenset({"on", "off"}))
@@ -65,6 +67,8 @@ class Column:
     @property
     def strange(self) -> str:
         """The most frequent cells that can't be read, in words."""
+        if self.type == "vector":
+            return "a list of another length or with a gap"
         cells = self.cells.filter(self.values.is_null()).drop_nulls().cast(pl.String).rename("cell")
         counts = cells.value_counts(sort=True, name="rows").sort("rows", "cell", descending=[True, False])
         return " or ".join(repr(cell[:20]) for cell in counts["cell"].head(_STRANGE_SHOWN))
@@ -125,6 +129,8 @@ def as_text(column: Column, why: str) -> Column:
 
 def _read(series: pl.Series, source: str, *, day_first: bool | None, is_time: bool) -> Column | LeftOut:
     name, dtype = series.name, series.dtype
+    if found := _vector(source, name, series):
+        return found
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Time, pl.Duration):
         return LeftOut(source, "unreadable", f"holds {str(dtype).lower()}s, which no field takes")
     if dtype in (pl.Categorical, pl.Enum):
@@ -142,6 +148,27 @@ def _read(series: pl.Series, source: str, *, day_first: bool | None, is_time: bo
         or _number(source, name, cells)
         or Column(source, name, "string", cells, cells, "text")
     )
+
+
+def _vector(source: str, name: str, cells: pl.Series) -> Column | None:
+    """Return a column of lists of numbers of one length, as lists or as JSON in texts."""
+    cells = texts(cells) if cells.dtype == pl.String else cells
+    known = cells.drop_nulls()
+    written = known.dtype == pl.String and len(known) > 0 and str(known[0]).lstrip().startswith("[")
+    if not isinstance(cells.dtype, pl.List | pl.Array) and not written:
+        return None
+    values = vectors(cells, 0)
+    sizes = values.list.len()
+    size = sizes.drop_nulls().mode().max()
+    if not isinstance(size, int) or not 2 <= size <= MAX_SIZE:
+        return None
+    whole = (sizes == size) & (values.list.drop_nulls().list.len() == size) & values.list.sum().is_finite()
+    whole = whole.fill_null(value=False)
+    readable = int(whole.sum())
+    if readable < READABLE * len(known):
+        return None
+    unreadable = len(known) - readable
+    return Column(source, name, "vector", values.set(~whole, None), cells, f"lists of {size} numbers", unreadable)
 
 
 def _typed(source: str, name: str, cells: pl.Series, *, hinted: bool) -> Column | None:

@@ -93,7 +93,7 @@ def draft_of(file: Path, sample: Sample, interview: Interview) -> Draft:
     Raises:
         HomeostatError: The file lacks what every contract needs, or a flag is wrong; the text says what to do.
     """
-    columns, left = _columns(sample, interview.wishes)
+    columns, vectors, left = _columns(sample, interview.wishes)
     event = event_time(columns, left, interview, str(file))
     rest = _without(columns, event)
     target = roles.target(rest, left, interview, str(file))
@@ -104,7 +104,7 @@ def draft_of(file: Path, sample: Sample, interview: Interview) -> Draft:
     rest = _without(rest, id_column)
     entity = roles.entity(rest, left, interview)
     screened = screen(_without(rest, entity), event, target.labels, clock.column.values if clock.column else None)
-    kept, taken = screened.kept[: MAX_FIELDS - 1], {slug(name) for name in sample.frame.columns}
+    kept, taken = [*screened.kept, *vectors][: MAX_FIELDS - 1], {slug(name) for name in sample.frame.columns}
     stretch = stretch_of(event)
     pace = pace_of(sample.rows, stretch, clock, target.labels)
     interview.warnings += [*screened.warnings, *pace.warnings, *_personal(id_column, entity)]
@@ -135,11 +135,12 @@ def draft_of(file: Path, sample: Sample, interview: Interview) -> Draft:
     )
 
 
-def _columns(sample: Sample, wishes: Wishes) -> tuple[list[Column], list[LeftOut]]:
-    """Return the columns, with those that a flag calls times read as times."""
+def _columns(sample: Sample, wishes: Wishes) -> tuple[list[Column], list[Column], list[LeftOut]]:
+    """Return the columns that may have any role, the vectors, which are features alone, and what is left out."""
     named = {slug(name) for name in (wishes.time, wishes.label_time) if name}
     times = [name for name in sample.frame.columns if slug(name) in named]
-    return read_columns(sample.frame, day_first=wishes.day_first, as_times=times)
+    found, left = read_columns(sample.frame, day_first=wishes.day_first, as_times=times)
+    return [c for c in found if c.type != "vector"], [c for c in found if c.type == "vector"], left
 
 
 def _without(columns: list[Column], used: Column | None) -> list[Column]:

@@ -43,6 +43,7 @@ def field_of(column: Column, *, entity: bool = False) -> Field:
     empty = column.missing
     nullable = empty > 0 and not entity
     parts = [f"type: {column.type}"]
+    parts += [f"size: {len(column.values.drop_nulls()[0])}"] if column.type == "vector" else []
     parts += ["nullable: true"] if nullable else []
     parts += [f"{key}: {value:g}" for key, value in (("min", bounds.low), ("max", bounds.high)) if value is not None]
     spec = column.type if len(parts) == 1 else "{" + ", ".join(parts) + "}"
@@ -96,10 +97,12 @@ def _extremes(values: pl.Series) -> tuple[float, float]:
 
 
 def _usual(column: Column) -> object:
-    """Return the median of numbers, of anything else the most frequent value; for a time None, which depends on now."""
+    """Return the median of numbers, a short vector, of anything else the most frequent value; for a time None: now."""
     known = column.values.drop_nulls()
     if column.type == "time" or not known.len():
         return None
+    if column.type == "vector":
+        return {"0": float(known[0][0])}  # short, however many numbers there are
     if column.type in ("number", "integer"):
         middle = known.sort()[known.len() // 2]
         return int(middle) if column.type == "integer" else float(middle)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from homeostat.drift.vector_map import VectorMap
+
 VALUE_BINS = 32  # quantile bins of a number: the binned KS misses at most 1/32 of the distance
 TOP_CATEGORIES = 50  # rarer ones share one bin
 _INDEX_BINS = 16  # a number's bins are joined in pairs above it: 32 would only add noise to the index
@@ -29,6 +31,7 @@ class Bins:
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     centres: tuple[float, ...] = ()  # mean reference value of each value bin of a number; none in old profiles
+    vector: VectorMap | None = None  # of a vector: its bins are those of where it lies along one direction
 
     @property
     def missing(self) -> int:
@@ -39,6 +42,19 @@ class Bins:
     def size(self) -> int:
         """The number of bins, missing included."""
         return self.missing + 1
+
+    def cells(self, frame: pl.DataFrame) -> Cells:
+        """Return the column in a frame of training rows."""
+        found = frame[self.name]
+        if self.vector is not None:
+            return found
+        return found.cast(pl.String) if self.categorical else found.cast(pl.Float64).to_numpy()
+
+    def numbers(self, cells: Cells) -> np.ndarray:
+        """Return cells of a column that is no category as float64, shape (n,), NaN where missing."""
+        if self.vector is not None:
+            return self.vector.along(cells)  # type: ignore[arg-type] # by the contract
+        return np.asarray(cells, dtype=np.float64)  # None becomes NaN
 
 
 def number_bins(name: str, values: np.ndarray, weights: np.ndarray) -> Bins:
@@ -111,7 +127,7 @@ class Coder:
         return coded
 
     def _numbers(self, j: int, cells: Cells) -> np.ndarray:
-        numbers = np.asarray(cells, dtype=np.float64)  # None becomes NaN
+        numbers = self.columns[j].numbers(cells)
         found = _places(self._edges[j], numbers)
         found[np.isnan(numbers)] = self.columns[j].missing
         return found

@@ -1,13 +1,16 @@
 """The tests of one column of a window against its reference."""
 
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 import numpy as np
 
 from homeostat.contract.policies import DriftPolicy
 from homeostat.drift.bins import coarse
 from homeostat.drift.counts import WindowCounts
+from homeostat.drift.damage import moved_share
 from homeostat.drift.distances import distances
+from homeostat.drift.embedding import EmbeddingTest
 from homeostat.drift.ks import KsTest, ks_test
 from homeostat.drift.psi import PsiTest, psi_test
 from homeostat.drift.reference import Reference, training_reference
@@ -16,19 +19,30 @@ from homeostat.records import DriftScore
 
 @dataclass(frozen=True, slots=True)
 class ColumnTest:
-    """Both tests of one column, and what else there is to say of it."""
+    """The tests of one column, and what else there is to say of it."""
 
     name: str
     psi: PsiTest
     ks: KsTest | None
     tests: int = field(default=1)
     distances: dict[str, float] = field(default_factory=dict)
+    embedding: EmbeddingTest | None = None  # of a vector
 
     @property
     def p_value(self) -> float:
-        """The smaller p-value, times the number of tests (Bonferroni)."""
-        smallest = self.psi.p_value if self.ks is None else min(self.psi.p_value, self.ks.p_value)
+        """The smallest p-value, times the number of tests (Bonferroni)."""
+        smallest = min(test.p_value for test in (self.psi, self.ks, self.embedding) if test is not None)
         return min(1.0, smallest * self.tests)
+
+    def moved(self, reference: np.ndarray, live: np.ndarray) -> float:
+        """Return the share of rows that lie elsewhere than they would have, of counts by bin.
+
+        Of a vector it is what a normal column would show that lies as far apart as the embeddings do.
+        """
+        share = moved_share(reference, live)
+        if self.embedding is None or self.embedding.effect <= 0:
+            return share
+        return max(share, 2 * NormalDist().cdf(self.embedding.effect**0.5 / 2) - 1)
 
     def score(self, level: float, policy: DriftPolicy) -> DriftScore:
         """Return the column's score at the level in force: drifted when certain and large enough."""
@@ -38,8 +52,23 @@ class ColumnTest:
         if self.ks is not None:
             distance, ks_limit = self.ks.distance, self.ks.limit(level / self.tests)
             drifted = drifted or (distance > ks_limit and distance >= policy.min_ks)
-        index, p_value = self.psi.index, self.p_value
-        return DriftScore(self.name, index, psi_limit, distance, ks_limit, p_value, drifted, self.distances)
+        apart = apart_limit = None
+        if self.embedding is not None:
+            # the same floor as the index: both are in units of the symmetric divergence for small shifts
+            apart, apart_limit = self.embedding.distance, self.embedding.limit(level / self.tests)
+            drifted = drifted or (apart > apart_limit and self.embedding.effect >= policy.min_psi)
+        return DriftScore(
+            name=self.name,
+            psi=self.psi.index,
+            psi_limit=psi_limit,
+            ks=distance,
+            ks_limit=ks_limit,
+            p_value=self.p_value,
+            drifted=drifted,
+            distances=self.distances,
+            embedding=apart,
+            embedding_limit=apart_limit,
+        )
 
 
 def column_test(counts: WindowCounts, reference: Reference, j: int) -> ColumnTest:
@@ -55,6 +84,9 @@ def column_test(counts: WindowCounts, reference: Reference, j: int) -> ColumnTes
     expected = reference.columns[j]
     psi = psi_test(coarse(column, expected), coarse(column, live), reference.index_design(j))
     told = distances(column, expected, live)
+    if vector := profile.vectors.get(j):
+        apart = vector.test(counts.vectors[j], int(live[:-1].sum()))
+        return ColumnTest(column.name, psi, None, tests=1 if apart is None else 2, distances=told, embedding=apart)
     if column.categorical:
         return ColumnTest(column.name, psi, None, distances=told)
     gap = ks_test(expected[:-1], live[:-1], reference.gap_design(j))

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from homeostat.drift.bins import Cells, Coder
-from homeostat.drift.embedding import WIDTH, Embedder
+from homeostat.drift.draws import WIDTH
+from homeostat.drift.embedding import Embedder
 from homeostat.drift.profile import Profile
 from homeostat.drift.seasons import HOURS, hours_of
-from homeostat.records import Scalar
+from homeostat.drift.vectors import fourier_total
+from homeostat.records import Cell
 
 _CHUNK = 16_384  # rows coded at once: keeps the embedding of a large window in the processor's cache
 
@@ -38,26 +40,35 @@ class WindowCounts:
         season = counter.profile.season
         self.hours = np.zeros(HOURS[season.season] if season else 0)  # rows of each hour of the season
         self.texts = {j: np.zeros(len(text.counts)) for j, text in counter.profile.texts.items()}
+        self.vectors = {j: np.zeros(WIDTH) for j in counter.profile.vectors}  # sums of their Fourier features
 
-    def add(self, values: Sequence[tuple[Scalar, ...]], scores: Sequence[float], times_s: Sequence[float] = ()) -> None:
+    def add(self, values: Sequence[tuple[Cell, ...]], scores: Sequence[float], times_s: Sequence[float] = ()) -> None:
         """Count rows given as tuples in feature order, each with its score and event time."""
         if values:
             self.add_times(times_s)
             self.add_columns([*zip(*values, strict=True)], scores)
 
     def add_columns(self, columns: Sequence[Cells], scores: Sequence[float] | np.ndarray) -> None:
-        """Count rows given as one sequence per feature; arrays of numbers and series of texts are fastest."""
+        """Count rows given as one sequence per feature; arrays of numbers and series of texts or lists are fastest."""
         for start in range(0, len(scores), _CHUNK):
             part = slice(start, start + _CHUNK)
-            codes = self.counter.coder.codes([*(column[part] for column in columns), scores[part]])
+            cells = [self._read(j, column[part]) for j, column in enumerate(columns)]
+            codes = self.counter.coder.codes([*cells, scores[part]])
             mapped = self.counter.embedder.features(codes[:, :-1], self.counter.profile.embedding.bandwidth)
             self.embedding += mapped.sum(axis=0, dtype=np.float64)
             for j, text in self.counter.profile.texts.items():
                 tail = codes[:, j] == self.counter.profile.columns[j].missing - 1
-                self.texts[j] += text.counted(columns[j][part], tail)
+                self.texts[j] += text.counted(cells[j], tail)
+            for j, vector in self.counter.profile.vectors.items():
+                self.vectors[j] += fourier_total(self.counter.profile.columns[j], vector, np.asarray(cells[j]))
             flat = (codes + self.counter.starts[:-1]).ravel(order="K")
             self.bins += np.bincount(flat, minlength=self.bins.size)
             self.rows += len(codes)
+
+    def _read(self, j: int, cells: Cells) -> Cells:
+        """Return cells as they are; vectors as an array, since they are read twice."""
+        vector = self.counter.profile.columns[j].vector
+        return cells if vector is None else vector.rows(cells)  # type: ignore[arg-type] # by the contract
 
     def add_times(self, times_s: Sequence[float] | np.ndarray) -> None:
         """Count the hours of the season that rows are of, given their event times."""
@@ -70,8 +81,9 @@ class WindowCounts:
         self.bins += other.bins
         self.embedding += other.embedding
         self.hours += other.hours
-        for j, sums in other.texts.items():
-            self.texts[j] += sums
+        for mine, others in ((self.texts, other.texts), (self.vectors, other.vectors)):
+            for j, sums in others.items():
+                mine[j] += sums
 
     def column(self, j: int) -> np.ndarray:
         """Return the counts of column ``j``, shape (n_bins,); the score is the last column."""

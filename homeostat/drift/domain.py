@@ -87,7 +87,7 @@ def domain_reference(
     if windows is None:
         return None
     coder, rng = CellCoder(columns), np.random.default_rng(seed)
-    cells = [frame[column.name].cast(pl.String if column.categorical else pl.Float64) for column in columns]
+    cells = [column.cells(frame) for column in columns]
     binned = _binned(coder, coder.matrix(cells, frame["event_time"].dt.epoch("us").to_numpy() / 1e6), window)
     kept = _drawn(rng, np.where(windows.place >= 0, windows.weights, 0.0))
     reference, place, mass = binned[kept], windows.place[kept], windows.mass

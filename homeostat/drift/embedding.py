@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import shake_256
+from typing import Protocol, TypeVar
 
 import numpy as np
+import polars as pl
 
 from homeostat.drift.bins import Bins
 from homeostat.drift.design import INDEPENDENT, Design
+from homeostat.drift.draws import directions, phases, uniforms
 from homeostat.drift.tails import fisher_limit, fisher_tail, normal_scores
 
-WIDTH = 64  # random Fourier features; their covariance wants some 1,000 reference rows
-_ROWS_A_DIRECTION = 10  # reference rows for each direction of the covariance that is used
+R = TypeVar("R", np.ndarray, pl.Series)
+R_contra = TypeVar("R_contra", np.ndarray, pl.Series, contravariant=True)
+ROWS_A_DIRECTION = 10  # reference rows for each direction of the covariance that is used
 _FLATTEST = 1e-4  # of the largest eigenvalue: flatter directions are rounding
 _NO_SPREAD = 1e-9  # variance of a cosine: below it all rows are the same
 _FURTHEST_SCORE = 3.0  # an empty end bin would lie at infinity
@@ -39,11 +42,12 @@ class EmbeddingTest:
     directions: int
     reference_rows: float
     design: Design = INDEPENDENT
+    seen: float = 1.0  # of a shift that the directions see on average: a long vector has more numbers than they are
 
     @property
     def effect(self) -> float:
-        """The distance less what calm windows give on average; at most the joint chi-square divergence."""
-        return self.distance - self.directions * self.scale
+        """The distance less what calm windows give on average, of the whole shift; at most the joint chi-square one."""
+        return (self.distance - self.directions * self.scale) / self.seen
 
     @property
     def p_value(self) -> float:
@@ -90,9 +94,9 @@ class Embedder:
         self._scores = [_bin_scores(counts[j]) for j in self._numbers]
         self._missing = np.asarray([columns[j].missing for j in self._numbers], dtype=np.int32)
         rows = [len(self._numbers), len(self._numbers), *(columns[j].size for j in self._texts)]
-        drawn = normal_scores(_uniforms(seed, sum(rows) * WIDTH)).reshape(-1, WIDTH).astype(np.float32)
+        drawn = directions(seed, sum(rows))
         self._slopes, self._absent, *self._tables = np.split(drawn, np.cumsum(rows)[:-1])
-        self._phases = (2 * np.pi * _uniforms(seed + 1, WIDTH)).astype(np.float32)
+        self._phases = phases(seed + 1)
 
     def project(self, codes: np.ndarray) -> np.ndarray:
         """Return random projections of the rows, shape (n, WIDTH), from bin codes (n, n_columns)."""
@@ -116,7 +120,17 @@ class Embedder:
         return np.asarray(np.cos(projected, out=projected))
 
 
-def embedding_reference(embedder: Embedder, codes: np.ndarray, weights: np.ndarray, seed: int) -> EmbeddingReference:
+class RowMap(Protocol[R_contra]):
+    """What an embedding distance needs to know of a kind of rows: bin codes of whole rows, or vectors."""
+
+    def project(self, rows: R_contra, /) -> np.ndarray:
+        """Return random projections of the rows, shape (n, WIDTH)."""
+
+    def features(self, rows: R_contra, bandwidth: float, /) -> np.ndarray:
+        """Return the Fourier features of the rows, shape (n, WIDTH)."""
+
+
+def embedding_reference(embedder: RowMap[R], codes: R, weights: np.ndarray, seed: int) -> EmbeddingReference:
     """Return mean and directions of the reference rows after the map.
 
     The bandwidth is the median distance between two rows; directions are the leading eigenvectors of the
@@ -124,12 +138,12 @@ def embedding_reference(embedder: Embedder, codes: np.ndarray, weights: np.ndarr
 
     Args:
         embedder: The map drawn with ``seed``.
-        codes: Bin codes, shape (n, n_columns).
+        codes: Bin codes, shape (n, n_columns), or vectors.
         weights: Row weights, shape (n,).
         seed: Kept, so that the same map can be drawn again.
     """
     projected = embedder.project(codes)
-    pairs = (_uniforms(seed + 2, 2 * _PAIRS) * len(codes)).astype(np.int64).reshape(2, _PAIRS)
+    pairs = (uniforms(seed + 2, 2 * _PAIRS) * len(codes)).astype(np.int64).reshape(2, _PAIRS)
     gaps = np.mean((projected[pairs[0]] - projected[pairs[1]]) ** 2, axis=1)
     bandwidth = float(np.sqrt(np.median(gaps))) or 1.0
     mapped = embedder.features(codes, bandwidth).astype(np.float64)
@@ -139,7 +153,7 @@ def embedding_reference(embedder: Embedder, codes: np.ndarray, weights: np.ndarr
     centred = mapped - mean
     values, vectors = np.linalg.eigh((centred * share[:, None]).T @ centred * rows / max(rows - 1, 1.0))
     usable = int(np.count_nonzero(values > _FLATTEST * values[-1])) if values[-1] > _NO_SPREAD else 0
-    kept = min(usable, max(1, int(rows / _ROWS_A_DIRECTION)))
+    kept = min(usable, max(1, int(rows / ROWS_A_DIRECTION)))
     whitener = (vectors[:, ::-1][:, :kept] / np.sqrt(values[::-1][:kept])).T
     return EmbeddingReference(seed, bandwidth, rows, tuple(mean.tolist()), tuple(map(tuple, whitener.tolist())))
 
@@ -173,9 +187,3 @@ def _bin_scores(counts: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         scores = np.clip(normal_scores(middle), -_FURTHEST_SCORE, _FURTHEST_SCORE)
     return np.append(scores, 0.0).astype(np.float32)
-
-
-def _uniforms(seed: int, n: int) -> np.ndarray:
-    """Return numbers strictly between 0 and 1 that are the same under every NumPy, unlike its generators'."""
-    digest = shake_256(seed.to_bytes(16, "big", signed=True)).digest(4 * n)
-    return (np.frombuffer(digest, dtype="<u4") + 0.5) / 2**32

@@ -68,7 +68,7 @@ class CellCoder:
             if column.categorical:
                 out[:, j] = [self._codes.get(cell, self._other) for cell in each]
             else:
-                out[:, j] = np.asarray(each, dtype=np.float64)
+                out[:, j] = column.numbers(each)
         out[:, -1] = times
         return out
 

@@ -15,7 +15,8 @@ from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_re
 from homeostat.drift.norms import PIECE_ROWS, SCALES, CellCoder, Norm, norms
 from homeostat.drift.seasons import SeasonReference
 from homeostat.drift.texts import TextReference, text_designs, text_reference
-from homeostat.drift.training_windows import column_designs, cut, embedding_design
+from homeostat.drift.training_windows import TrainingWindows, column_designs, cut, embedding_design
+from homeostat.drift.vectors import VectorReference, vector_bins, vector_reference
 from homeostat.errors import ModelError, NotEnoughDataError
 from homeostat.records import Attribution
 
@@ -48,6 +49,7 @@ class Profile:
     texts: dict[int, TextReference] = field(default_factory=dict)  # by place, of the columns of many texts
     domain: DomainReference | None = None  # where the contract asks for the classifier
     season: SeasonReference | None = None  # where it asks for one and the training span has enough of them
+    vectors: dict[int, VectorReference] = field(default_factory=dict)  # by place, of the vector columns
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -99,8 +101,8 @@ def build_profile(
     """Return the profile of the rows a model learnt from.
 
     Args:
-        frame: One column per feature, numbers as float64 and categories as str, n rows; with ``window`` also
-            ``event_time``.
+        frame: One column per feature, numbers as float64, categories as str and vectors as lists, n rows; with
+            ``window`` also ``event_time``.
         features: Column names in contract order.
         categorical: The features that are categories.
         scores: The model's score of each row, shape (n,).
@@ -116,8 +118,8 @@ def build_profile(
     mass = np.ones(len(scores)) if weights is None else np.asarray(weights, dtype=np.float64)
     if mass.sum() <= 0:
         raise NotEnoughDataError("a profile needs at least one training row with weight")
-    cells: list[Sequence[object] | np.ndarray] = [_cells(frame, name, categorical) for name in features]
-    columns = tuple(_bins(name, column, categorical, mass) for name, column in zip(features, cells, strict=True))
+    cells: list[Cells] = [_cells(frame, name, categorical) for name in features]
+    columns = tuple(_bins(name, column, categorical, mass, seed) for name, column in zip(features, cells, strict=True))
     columns += (number_bins(SCORE, np.asarray(scores, dtype=np.float64), mass),)
     codes = Coder(columns).codes([*cells, scores])
     rows = float(mass.sum() ** 2 / np.sum(mass**2))  # Kish's effective number of rows
@@ -128,6 +130,7 @@ def build_profile(
     embedder = Embedder(columns[:-1], counts[:-1], seed)
     reference = embedding_reference(embedder, codes[sample, :-1], mass[sample], seed)
     texts = _texts(columns, cells, codes, share)
+    windows = cut(frame["event_time"], mass, window) if window is not None else None
     profile = Profile(
         columns=columns,
         counts=tuple(tuple(count.tolist()) for count in counts),
@@ -136,8 +139,8 @@ def build_profile(
         expected_loss=float(expected_loss),
         norms=_norms(columns[:-1], counts[:-1], cells, frame, window),
         texts=texts,
+        vectors=_vectors(columns, cells, mass, seed, windows),
     )
-    windows = cut(frame["event_time"], mass, window) if window is not None else None
     if windows is None:
         return profile
     designs = [
@@ -161,6 +164,14 @@ def _texts(
     return {j: text for j, text in found.items() if text is not None}
 
 
+def _vectors(
+    columns: Sequence[Bins], cells: Sequence[Cells], mass: np.ndarray, seed: int, windows: TrainingWindows | None
+) -> dict[int, VectorReference]:
+    lists = {j: each for j, each in enumerate(cells) if isinstance(each, pl.Series)}
+    found = {j: vector_reference(columns[j], each, mass, seed, windows) for j, each in lists.items()}
+    return {j: vector for j, vector in found.items() if vector is not None}
+
+
 def _norms(
     columns: Sequence[Bins],
     counts: Sequence[np.ndarray],
@@ -176,12 +187,16 @@ def _norms(
     return tuple(norms(coder, counts, rows, window.total_seconds() / scale) for scale in SCALES)
 
 
-def _cells(frame: pl.DataFrame, name: str, categorical: frozenset[str]) -> Sequence[object] | np.ndarray:
+def _cells(frame: pl.DataFrame, name: str, categorical: frozenset[str]) -> Cells:
     column = frame[name]
+    if column.dtype.is_nested():
+        return column
     return column.cast(pl.String).to_list() if name in categorical else column.cast(pl.Float64).to_numpy()
 
 
-def _bins(name: str, cells: Sequence[object] | np.ndarray, categorical: frozenset[str], mass: np.ndarray) -> Bins:
+def _bins(name: str, cells: Cells, categorical: frozenset[str], mass: np.ndarray, seed: int) -> Bins:
+    if isinstance(cells, pl.Series):
+        return vector_bins(name, cells, mass, seed)
     if name in categorical:
         return category_bins(name, cells, mass)
     return number_bins(name, np.asarray(cells), mass)

@@ -7,7 +7,8 @@ import numpy as np
 from homeostat.contract.policies import DriftPolicy
 from homeostat.drift.counts import WindowCounts
 from homeostat.drift.design import INDEPENDENT, Design
-from homeostat.drift.embedding import WIDTH, EmbeddingReference
+from homeostat.drift.draws import WIDTH
+from homeostat.drift.embedding import EmbeddingReference
 from homeostat.drift.profile import Profile
 from homeostat.drift.seasons import SeasonReference
 

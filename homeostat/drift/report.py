@@ -8,9 +8,9 @@ from math import isclose
 import numpy as np
 
 from homeostat.contract.policies import DriftPolicy
-from homeostat.drift.columns import column_test
+from homeostat.drift.columns import ColumnTest, column_test
 from homeostat.drift.counts import WindowCounts
-from homeostat.drift.damage import moved_share, priced, without_harmless
+from homeostat.drift.damage import priced, without_harmless
 from homeostat.drift.discovery import level_in_force
 from homeostat.drift.domain import DomainTest
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
@@ -91,7 +91,7 @@ def judge_window(
     labelled = _label_p_value(loss, policy) if loss else None
     level, label_level = _levels(unlabelled, labelled, policy.false_discovery_rate)
     *features, prediction = [column.score(level, policy) for column in columns]
-    features = _priced(features, reference, counts)
+    features = _priced(features, columns, reference, counts)
     embedding = _embedding_score(whole, level, policy) if whole else None
     performance = _performance(loss, profile.expected_loss, label_level, policy) if loss else None
     told_apart = _domain_score(domain, level, policy) if domain else None
@@ -112,12 +112,14 @@ def judge_window(
     )
 
 
-def _priced(features: Sequence[DriftScore], reference: Reference, counts: WindowCounts) -> list[DriftScore]:
+def _priced(
+    features: Sequence[DriftScore], columns: Sequence[ColumnTest], reference: Reference, counts: WindowCounts
+) -> list[DriftScore]:
     """Return the features' scores with what their moves may cost, where the profile knows what they are worth."""
     worth = counts.counter.profile.attribution
     if not worth:
         return [*features]
-    moved = [moved_share(reference.columns[j], counts.column(j)) for j in range(len(features))]
+    moved = [columns[j].moved(reference.columns[j], counts.column(j)) for j in range(len(features))]
     return [priced(*each) for each in zip(features, worth, moved, strict=True)]
 
 
@@ -239,7 +241,7 @@ def _reasons_apart(score: DomainScore | None, features: Sequence[DriftScore], po
 
 def _worst_first(score: DriftScore) -> tuple[bool, float, float, str]:
     # a column says more than the distance over all; without any damage known the largest index comes first
-    return score.name == EMBEDDING, -(score.damage or 0.0), -score.psi, score.name
+    return score.name == EMBEDDING, -(score.damage or 0.0), -score.size[0], score.name
 
 
 def _words(score: DriftScore, policy: DriftPolicy) -> str:
@@ -248,4 +250,9 @@ def _words(score: DriftScore, policy: DriftPolicy) -> str:
         f"{score.name}: {name} {score.psi:.3f}, calm windows stay under {score.psi_limit:.3f}, floor {policy.min_psi:g}"
     )
     text = text if score.ks is None else f"{text}; KS {score.ks:.3f}"
+    if score.embedding is not None:
+        text = (
+            f"{score.name}: distance of the vectors {score.embedding:.3f}, calm windows stay under "
+            f"{score.embedding_limit:.3f}; PSI along one direction {score.psi:.3f}, missing counted"
+        )
     return text if score.share is None else f"{text}; {score.share:.1%} of the model, may cost {score.damage:.4f}"

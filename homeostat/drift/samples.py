@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from homeostat.drift.norms import CellCoder
-from homeostat.records import Scalar
+from homeostat.records import Cell
 
 KEPT = 128  # rows of a stretch
 
@@ -30,7 +30,7 @@ class Sample:
         """The first event time, seconds since 1970; infinite without rows."""
         return float(self.rows[:, -1].min(initial=np.inf))
 
-    def add(self, ids: Sequence[str], values: Sequence[Sequence[Scalar]], times: Sequence[float]) -> None:
+    def add(self, ids: Sequence[str], values: Sequence[Sequence[Cell]], times: Sequence[float]) -> None:
         """Admit rows that are new.
 
         Args:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from homeostat.contract.policies import DriftPolicy
-from homeostat.drift.bins import Bins, Cells, Coder
+from homeostat.drift.bins import Bins, Coder
 from homeostat.drift.design import INDEPENDENT, Design, Distances, estimate
 from homeostat.drift.embedding import Embedder
 from homeostat.drift.profile import Profile
@@ -39,7 +39,7 @@ def with_season(
     parted = stretches(windows, hours, size) if windows is not None and windows.parts == 1 else None
     if parted is None:
         return profile
-    codes = Coder(profile.columns).codes([*(_cells(frame, column) for column in profile.columns[:-1]), scores])
+    codes = Coder(profile.columns).codes([*(column.cells(frame) for column in profile.columns[:-1]), scores])
     embedder = Embedder(profile.columns[:-1], [np.asarray(c) for c in profile.counts[:-1]], profile.embedding.seed)
     designs = [_column_designs(parted, column, codes[:, j]) for j, column in enumerate(profile.columns)]
     season = SeasonReference(
@@ -95,8 +95,3 @@ def _embedding_design(parted: Stretches, profile: Profile, embedder: Embedder, c
             breadth=compared.breadth,
         )
     )
-
-
-def _cells(frame: pl.DataFrame, column: Bins) -> Cells:
-    cells = frame[column.name]
-    return cells.cast(pl.String) if column.categorical else cells.cast(pl.Float64).to_numpy()

@@ -1,6 +1,6 @@
 """Counts of sparse vectors: thousands of features of which a row sets some hundred, in O(features) memory.
 
-A contract has no vector fields yet: this is the profile for them, fed with columns by whoever decodes the events.
+It tells each feature by itself; ``vectors`` holds a vector column of a contract against its reference as a whole.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Training rows cut into windows as long as the live ones, to see how far calm windows lie apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -8,7 +8,8 @@ import polars as pl
 
 from homeostat.drift.bins import Bins, coarse
 from homeostat.drift.design import INDEPENDENT, Design, Distances, estimate
-from homeostat.drift.embedding import WIDTH, Embedder, EmbeddingReference
+from homeostat.drift.draws import WIDTH
+from homeostat.drift.embedding import EmbeddingReference, R, RowMap
 from homeostat.drift.ks import MEAN_SQUARE, ks_test
 from homeostat.drift.psi import psi_test
 
@@ -39,6 +40,15 @@ class TrainingWindows:
         """Return the sum of ``values``, shape (n_rows,), over each window."""
         kept = self.place >= 0
         return np.bincount(self.place[kept], weights=values[kept])
+
+    def among(self, known: np.ndarray) -> "TrainingWindows | None":
+        """Return the windows with some of their rows alone, (n_rows,) of bool; None if too few have any."""
+        place = np.where(known, self.place, -1)
+        found, again = np.unique(place[place >= 0], return_inverse=True)
+        if found.size < _MIN_WINDOWS:
+            return None
+        place[place >= 0] = again
+        return replace(self, place=place)
 
     def counts(self, codes: np.ndarray, size: int) -> np.ndarray:
         """Return the weight in each bin, shape (n_windows, size), from bin codes (n_rows,)."""
@@ -109,15 +119,13 @@ def compared_designs(compared: Compared, column: Bins, live: np.ndarray, others:
     return index, _gap_design(compared, live[:, :-1], others[:, :-1])
 
 
-def embedding_design(
-    windows: TrainingWindows, embedder: Embedder, codes: np.ndarray, reference: EmbeddingReference
-) -> Design:
+def embedding_design(windows: TrainingWindows, embedder: RowMap[R], codes: R, reference: EmbeddingReference) -> Design:
     """Return the design of the embedding distance.
 
     Args:
         windows: Where the rows belong.
         embedder: The map of ``reference``.
-        codes: Bin codes of the features, shape (n_rows, n_features).
+        codes: Bin codes of the features, shape (n_rows, n_features), or vectors of one.
         reference: Directions of unit variance.
     """
     if not reference.whitener:
@@ -131,7 +139,7 @@ def embedding_design(
     return estimate(seen, windows.parts)
 
 
-def fourier_sums(windows: TrainingWindows, embedder: Embedder, codes: np.ndarray, bandwidth: float) -> np.ndarray:
+def fourier_sums(windows: TrainingWindows, embedder: RowMap[R], codes: R, bandwidth: float) -> np.ndarray:
     """Return the sum of the weighted Fourier features of each window's rows, shape (n_windows, WIDTH)."""
     sums = np.zeros((windows.mass.size, WIDTH))
     for start in range(0, len(codes), _CHUNK):

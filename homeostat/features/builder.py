@@ -10,7 +10,7 @@ import polars as pl
 from homeostat.contract.model import Contract
 from homeostat.features.columns import EventColumns
 from homeostat.features.facts import Facts
-from homeostat.features.schema import ENTITY_ID, EVENT_ID, EVENT_TIME
+from homeostat.features.schema import ENTITY_ID, EVENT_ID, EVENT_TIME, store_columns
 from homeostat.features.shelf import Shelf
 from homeostat.features.tables import event_schema
 from homeostat.features.windows import EPOCH, Integers, microseconds
@@ -40,7 +40,7 @@ class FeatureBuilder:
         self._lateness_us: Final = event.allowed_lateness // _US
         # An event lives on until its label has left all windows: after a restart labels come last.
         self._memory: Final = self._facts.longest_span + label.maturity + event.allowed_lateness
-        cells = {name: pl.String() if name in contract.categorical else pl.Float64() for name in self._names}
+        cells = {column.name: column.dtype for column in store_columns(contract)}
         self._unbuilt: Final = pl.DataFrame(schema={_BUILT: pl.Boolean(), **cells})
         self._newest_us: int | None = None
         self._events: Final = Shelf()

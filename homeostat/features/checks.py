@@ -79,6 +79,9 @@ def field_check(name: str, spec: FieldSpec) -> Check:
     dtype = DTYPES[spec.type]
     if spec.type == "time":
         return Check(name, dtype, _time, lambda time: time.is_between(_SINCE, _UNTIL), spec.nullable)
+    if spec.type == "vector":
+        size = spec.size or 0
+        return Check(name, dtype, _vector, lambda vector: _is_whole(vector, size), spec.nullable)
     if spec.type in ("string", "boolean"):
         return Check(name, dtype, _text if spec.type == "string" else _boolean, _any, spec.nullable)
     low, high = -math.inf if spec.min is None else spec.min, math.inf if spec.max is None else spec.max
@@ -110,6 +113,23 @@ def _integer(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
     if dtype.is_float():
         return pl.when((cells == cells.floor()) & (cells.abs() <= _EXACT)).then(cells).cast(pl.Int64)
     return cells.cast(pl.Int64, strict=False) if dtype.is_integer() or isinstance(dtype, pl.Null) else None
+
+
+def _vector(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    if isinstance(dtype, pl.Null):
+        return cells.cast(DTYPES["vector"])
+    inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
+    if isinstance(inner, pl.Float32):
+        cells = cells.cast(pl.List(pl.String))  # by their digits, as any number
+    elif inner is None or not (inner.is_integer() or isinstance(inner, pl.Float64)):
+        return None
+    return cells.cast(DTYPES["vector"])
+
+
+def _is_whole(vector: pl.Expr, size: int) -> pl.Expr:
+    """Return where there are just so many numbers, none of them missing or not finite: a sum shows those."""
+    there = vector.list.drop_nulls().list.len()
+    return (vector.list.len() == size) & (there == size) & vector.list.sum().is_finite()
 
 
 def _truth(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:

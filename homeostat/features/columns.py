@@ -10,7 +10,7 @@ from homeostat.contract.model import Contract, ExpressionFeature, FieldFeature, 
 from homeostat.errors import ContractError
 from homeostat.features.expressions import compile_expression
 
-_AS_THEY_ARE: Final = frozenset({"number", "string"})  # the parser made floats and texts of them
+_AS_THEY_ARE: Final = frozenset({"number", "string", "vector"})  # the parser made of them what a feature is
 
 
 def _compiled(texts: Mapping[str, str], types: Mapping[str, FieldType]) -> list[pl.Expr]:
@@ -51,7 +51,7 @@ class EventColumns:
     def compute(self, events: pl.DataFrame) -> list[pl.Series]:
         """Return one column per feature, in the order of the events."""
         columns = [
-            (cells if cells.dtype == pl.String else cells.cast(pl.Float64)).alias(name)
+            (cells if self._types[field] in _AS_THEY_ARE else cells.cast(pl.Float64)).alias(name)
             for name, field in self._fields.items()
             for cells in [events.get_column(field)]
         ]

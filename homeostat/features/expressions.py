@@ -16,8 +16,9 @@ DTYPES: Final[Mapping[FieldType, pl.DataType]] = {
     "boolean": pl.Boolean(),
     "string": pl.String(),
     "time": pl.Datetime("us", "UTC"),
+    "vector": pl.List(pl.Float64()),
 }
-"""The column type a compiled expression expects for each type of field."""
+"""The column type of each type of field; a compiled expression takes any but a vector."""
 
 _ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
     ast.Add: lambda a, b: a + b,
@@ -153,6 +154,8 @@ class _Compiler:
     def _field(self, name: str) -> _Typed:
         if name not in self._types:
             raise ValueError(f"unknown field '{name}' - expected one of {', '.join(sorted(self._types))}")
+        if self._types[name] == "vector":
+            raise ValueError(f"'{name}' is a vector, which no expression takes")
         if self._types[name] == "integer":
             return _Typed(pl.col(name).cast(pl.Float64), "number")
         return _Typed(pl.col(name), self._types[name])

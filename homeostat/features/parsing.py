@@ -10,9 +10,10 @@ import msgspec
 
 from homeostat.contract.model import Contract, FieldSpec, FieldType
 from homeostat.errors import InvalidRecordError
-from homeostat.records import Scalar
+from homeostat.features.vectors import named_not_finite, vector_annotation, vector_fault, vector_of, vector_words
+from homeostat.records import Cell
 
-Fields = Mapping[str, Scalar | datetime]
+Fields = Mapping[str, Cell | datetime]
 
 _PLAIN: Final[Mapping[FieldType, type]] = {
     "number": float,
@@ -65,6 +66,7 @@ class _Key:
     nullable: bool = False
     is_time: bool = False
     is_whole: bool = False
+    size: int = 0  # of a vector
 
 
 _ID: Final = _Key(Annotated[str, msgspec.Meta(min_length=1)], "a text that is not empty")
@@ -80,6 +82,7 @@ class _Decoder:
         self._keys = dict(sorted(keys.items(), key=lambda item: item[1].nullable))
         self._times = tuple(name for name, key in self._keys.items() if key.is_time)
         self._wholes = tuple(name for name, key in self._keys.items() if key.is_whole)
+        self._vectors = {name: key.size for name, key in self._keys.items() if key.size}
         # A contract may name a field like a keyword of Python, so attributes get names of their own.
         attributes = {name: f"f_{i}" for i, name in enumerate(self._keys)}
         struct = msgspec.defstruct(
@@ -100,19 +103,25 @@ class _Decoder:
             InvalidRecordError: The text names each bad field, its value, and what was expected.
         """
         try:
-            fields = dict(zip(self._keys, msgspec.structs.astuple(self._decode(value)), strict=True))
-            for name in self._times:
-                if (time := fields[name]) is not None:
-                    fields[name] = time.astimezone(UTC)
-            for name in self._wholes:
-                if type(fields[name]) is float:
-                    fields[name] = int(fields[name])
+            return self._in_form(dict(zip(self._keys, msgspec.structs.astuple(self._decode(value)), strict=True)))
         except msgspec.ValidationError as error:
             raise InvalidRecordError(self._explain(value, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidRecordError(f"not readable as JSON: {error}") from None
+            raise InvalidRecordError(f"not readable as JSON: {error}{named_not_finite(value, self._vectors)}") from None
         except OverflowError:
             raise InvalidRecordError("a time lies outside the years 1 to 9999 in UTC") from None
+
+    def _in_form(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return values with times in UTC, whole numbers as such, and vectors with all their numbers."""
+        for name in self._times:
+            if (time := fields[name]) is not None:
+                fields[name] = time.astimezone(UTC)
+        for name in self._wholes:
+            if type(fields[name]) is float:
+                fields[name] = int(fields[name])
+        for name, size in self._vectors.items():
+            if (cell := fields[name]) is not None:
+                fields[name] = vector_of(cell, size)
         return fields
 
     def _explain(self, value: bytes, otherwise: str) -> str:
@@ -132,9 +141,11 @@ def _problem(name: str, key: _Key, raw: Mapping[str, object]) -> str | None:
     if name not in raw:
         return None if key.nullable else f"field '{name}' is missing, expected {key.expected}"
     try:
-        msgspec.convert(raw[name], key.annotation)
+        cell = msgspec.convert(raw[name], key.annotation, str_keys=bool(key.size))
+        if key.size and cell is not None:
+            vector_of(cell, key.size)
     except msgspec.ValidationError:
-        return f"field '{name}' is {_shown(raw[name])}, expected {key.expected}"
+        return f"field '{name}' is {_shown(raw[name])}, expected {key.expected}{vector_fault(raw[name], key.size)}"
     return None
 
 
@@ -145,6 +156,11 @@ def _shown(value: object) -> str:
 
 def _key(spec: FieldSpec) -> _Key:
     """Return what a field of the contract asks of its key."""
+    if spec.type == "vector":
+        plain = vector_annotation(spec.size or 0)
+        expected = f"{vector_words(spec.size or 0)}{' or null' if spec.nullable else ''}"
+        annotation = plain | None if spec.nullable else plain
+        return _Key(annotation, expected, nullable=spec.nullable, size=spec.size or 0)
     low_text = "" if spec.min is None else f" of at least {spec.min:g}"
     high_text = "" if spec.max is None else f"{' and' if low_text else ' of'} at most {spec.max:g}"
     annotation = _annotation(spec)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from homeostat.records import Scalar
+from homeostat.records import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,4 +14,4 @@ class Query:
     event_id: str  # what its label will name
     entity_id: str
     event_time: datetime
-    given: Mapping[str, Scalar] = field(default_factory=dict)
+    given: Mapping[str, Cell] = field(default_factory=dict)

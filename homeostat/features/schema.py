@@ -1,8 +1,14 @@
 """How a contract's feature rows are laid out in a feature store: names and types, no client."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
 
 from homeostat.contract.model import Contract
+from homeostat.features.expressions import DTYPES
+from homeostat.records import Cell
 
 ENTITY_ID = "entity_id"
 EVENT_ID = "event_id"
@@ -35,13 +41,30 @@ class StoreColumn:
 
     name: str  # in the contract
     stored_as: str
-    categorical: bool  # text if so, else a 64-bit float
+    categorical: bool  # text if so
+    vector: bool = False  # a list of 64-bit floats if so, else one of them
+
+    @property
+    def kind(self) -> Literal["text", "number", "vector"]:
+        """What its cells are."""
+        return "text" if self.categorical else "vector" if self.vector else "number"
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """The type of its column in a table."""
+        return DTYPES["string" if self.kind == "text" else self.kind]
+
+    def series(self, cells: Iterable[Cell], name: str | None = None) -> pl.Series:
+        """Return cells of records as a column, named as in the contract unless told otherwise."""
+        made: Callable[[Any], object] = {"text": str, "number": float, "vector": tuple}[self.kind]
+        known = [None if cell is None else made(cell) for cell in cells]
+        return pl.Series(name or self.name, known, self.dtype)
 
 
 def store_columns(contract: Contract) -> tuple[StoreColumn, ...]:
     """Return the features in contract order."""
     return tuple(
-        StoreColumn(name, stored_name(name), categorical=name in contract.categorical)
+        StoreColumn(name, stored_name(name), name in contract.categorical, name in contract.vectors)
         for name in contract.feature_names
     )
 

@@ -109,9 +109,10 @@ class Card:
         moved = [score for score in self.case.report.features if score.drifted] if self.case.report else []
         if not moved:
             return []
-        moved.sort(key=lambda score: -score.psi)
-        lines = [(one.name, f"{one.psi:.3f}", f"{one.psi_limit:.3f}") for one in moved]
-        return [("feature", "PSI", "limit"), *_first(lines)]
+        moved.sort(key=lambda score: -score.size[0])
+        lines = [(one.name, f"{one.size[0]:.3f}", f"{one.size[1]:.3f}") for one in moved]
+        index = "PSI" if all(one.embedding is None for one in moved) else "PSI or distance"
+        return [("feature", index, "limit"), *_first(lines)]
 
     def importance(self) -> list[Line]:
         """Return the features' shares of the answers of both models as a table, the biggest changes first."""

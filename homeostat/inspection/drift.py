@@ -113,6 +113,8 @@ def told_score(score: DriftScore) -> dict[str, Any]:
         "ks": score.ks,
         "ks_limit": score.ks_limit,
         "distances": dict(score.distances),
+        "embedding": score.embedding,
+        "embedding_limit": score.embedding_limit,
         "share": score.share,
         "damage": score.damage,
     }
@@ -133,7 +135,5 @@ def excess(score: DriftScore) -> float:
 
 
 def _worst_index(score: DriftScore) -> tuple[str, float, float]:
-    indices = [("distance" if score.name == EMBEDDING else "psi", score.psi, score.psi_limit)]
-    if score.ks is not None and score.ks_limit is not None:
-        indices.append(("ks", score.ks, score.ks_limit))
-    return max(indices, key=lambda index: index[1] / index[2] if index[2] else 0.0)
+    index, value, limit = score.worst
+    return "distance" if score.name == EMBEDDING else index, value, limit

@@ -132,8 +132,8 @@ def _head(
 
 
 def _table(scores: Sequence[Mapping[str, Any]]) -> str:
-    keys = ("psi", "psi_limit", "ks", "ks_limit", "p_value", "damage")
-    heads = ("column", "PSI", "limit", "KS", "limit", "p", "may cost", "verdict")
+    keys = ("psi", "psi_limit", "ks", "ks_limit", "embedding", "embedding_limit", "p_value", "damage")
+    heads = ("column", "PSI", "limit", "KS", "limit", "distance", "limit", "p", "may cost", "verdict")
     rows = "".join(
         f"<tr{' class=drifted' if one['drifted'] else ''}><td>{escape(one['name'])}</td>"
         + "".join(f"<td>{_number(one[key])}</td>" for key in keys)

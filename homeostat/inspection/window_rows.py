@@ -13,9 +13,10 @@ from homeostat.contract.model import Contract
 from homeostat.drift.profile import SCORE
 from homeostat.drift.watch import Watch
 from homeostat.errors import HomeostatError
+from homeostat.features.schema import store_columns
 from homeostat.flow import topic_name
 from homeostat.ports import EventLog, ModelPackage, OfflineFeatures
-from homeostat.records import Prediction, Scalar, Span
+from homeostat.records import Prediction, Span
 from homeostat.steps.detect import counts_for
 from homeostat.tail import Tail
 from homeostat.training.champion import load_champion
@@ -93,7 +94,7 @@ def training_rows(contract: Contract, package: ModelPackage, version: str, offli
     size = min(MOST_ROWS, len(counted))
     drawn = np.random.default_rng(_SEED).choice(counted, size, replace=not is_even, p=chance)
     sample = frame[np.sort(drawn)]
-    shown = sample.select(contract.feature_names).with_columns(pl.Series(SCORE, model.model.score(sample)))
+    shown = sample.select(_shown(contract)).with_columns(pl.Series(SCORE, model.model.score(sample)))
     times = frame["event_time"][counted]
     return Rows(shown, len(counted), Span(times[0], times[-1]))
 
@@ -124,15 +125,12 @@ def served_rows(contract: Contract, log: EventLog, watch: Watch, span: Span) -> 
             f"the log keeps no row that version {version} served from {span.since:%Y-%m-%d %H:%M} to "
             f"{span.until:%Y-%m-%d %H:%M} UTC: name another span, or a look that `homeostat drift --last 20` lists"
         )
-    columns = zip(contract.feature_names, zip(*(row.values for row in seen.kept), strict=True), strict=True)
-    frame = pl.DataFrame([_texts(*c) if c[0] in contract.categorical else _numbers(*c) for c in columns])
+    columns = zip(store_columns(contract), zip(*(row.values for row in seen.kept), strict=True), strict=True)
+    frame = pl.DataFrame([column.series(cells) for column, cells in columns if not column.vector])
     frame = frame.with_columns(pl.Series(SCORE, [row.scores[version] for row in seen.kept]))
     return Rows(frame, len(seen.ids), Span(seen.first, seen.last))
 
 
-def _texts(name: str, cells: Sequence[Scalar]) -> pl.Series:
-    return pl.Series(name, [None if cell is None else str(cell) for cell in cells], pl.String)
-
-
-def _numbers(name: str, cells: Sequence[Scalar]) -> pl.Series:
-    return pl.Series(name, [None if cell is None else float(cell) for cell in cells], pl.Float64)
+def _shown(contract: Contract) -> list[str]:
+    """Return the features that a page of columns can show: a vector is a row of its own, by its score alone."""
+    return [name for name in contract.feature_names if name not in contract.vectors]

@@ -180,4 +180,5 @@ class Replay:
 
 def ratio(score: DriftScore) -> float:
     """Return the index as a multiple of what calm windows stay under; above 1 is more than chance."""
-    return score.psi / score.psi_limit
+    value, limit = score.size
+    return value / limit

@@ -1,5 +1,6 @@
 """A CSV or Parquet file of past events, read by a contract, as a recording of what its producers would have sent."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import polars as pl
 
 from homeostat.contract.cells import answers, as_field, booleans, key_of, positive_of, texts, truth
 from homeostat.contract.durations import spoken
+from homeostat.contract.lists import vectors
 from homeostat.contract.model import Contract, FieldSpec, FieldType
 from homeostat.contract.names import slug, suggestion
 from homeostat.errors import HomeostatError
@@ -165,6 +167,10 @@ class _Loading:
     def _put(self, rows: Sendable, name: str, spec: FieldSpec, column: pl.Series | None) -> None:
         if column is None:
             return
+        if spec.type == "vector":
+            values, nested = vectors(column, spec.size or 0), column.dtype.is_nested()
+            rows.put(name, values, _json(column.set(values.is_not_null(), None)) if nested else texts(column))
+            return
         if spec.type == "time":
             values = self._reading.times.read(column)
         else:
@@ -236,6 +242,12 @@ def _by_name(frame: pl.DataFrame) -> dict[str, pl.Series]:
 def _plain(column: pl.Series, kind: FieldType) -> pl.Series:
     """Return truth values as numbers where numbers are asked for."""
     return column.cast(pl.Int8) if column.dtype == pl.Boolean and kind in {"number", "integer"} else column
+
+
+def _json(column: pl.Series) -> pl.Series:
+    """Return lists as texts."""
+    cells = [None if cell is None else json.dumps(cell, default=str) for cell in column.to_list()]
+    return pl.Series(column.name, cells, pl.String)
 
 
 def _listed(found: Iterable[str]) -> str:

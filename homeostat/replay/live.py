@@ -181,7 +181,7 @@ def _drift(report: DriftReport | None) -> Text:
     if report is None:
         return Text("no look yet", style=_DIM)
     # Drifted columns first, then by how far beyond what chance explains.
-    worst = sorted(report.features, key=lambda score: (not score.drifted, -score.psi / max(score.psi_limit, 1e-9)))
-    names = ", ".join(f"{score.name} {score.psi:.2f}" for score in worst[:WORST])
+    worst = sorted(report.features, key=lambda score: (not score.drifted, -score.size[0] / max(score.size[1], 1e-9)))
+    names = ", ".join(f"{score.name} {score.size[0]:.2f}" for score in worst[:WORST])
     since = f"  {report.rows:,} rows until {report.window_end:%d %b}"
     return Text.assemble((str(report.status), _COLOURS[report.status]), since, f"  PSI {names}" if names else "")

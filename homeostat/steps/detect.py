@@ -12,7 +12,18 @@ from homeostat.drift.report import report_of, unknown
 from homeostat.drift.watch import Watch
 from homeostat.errors import ModelError
 from homeostat.ports import ModelRegistry, Telemetry
-from homeostat.records import Arm, DataIncident, DriftReport, DriftStatus, Outcome, Prediction, Record, Span, derived_id
+from homeostat.records import (
+    Arm,
+    DataIncident,
+    DriftReport,
+    DriftScore,
+    DriftStatus,
+    Outcome,
+    Prediction,
+    Record,
+    Span,
+    derived_id,
+)
 
 
 class DetectStep:
@@ -106,9 +117,7 @@ class DetectStep:
         telemetry.count(metric_names.DRIFT_REPORTS, product=product, status=report.status.value)
         for score in (*report.features, report.prediction, report.embedding):
             if score is not None:
-                telemetry.gauge(metric_names.DRIFT_PSI, score.psi, product=product, feature=score.name)
-            if score is not None and score.ks is not None:
-                telemetry.gauge(metric_names.DRIFT_KS, score.ks, product=product, feature=score.name)
+                self._measure_score(score)
         if report.status is not DriftStatus.UNKNOWN:
             share = sum(score.drifted for score in report.features) / len(report.features)
             telemetry.gauge(metric_names.DRIFTED_FEATURES, share, product=product)
@@ -121,6 +130,16 @@ class DetectStep:
         if outcomes := sum(block.outcomes for block in blocks):
             ratio = sum(block.rows for block in blocks) / outcomes
             telemetry.gauge(metric_names.LABEL_MATURITY, ratio, product=product)
+
+    def _measure_score(self, score: DriftScore) -> None:
+        indices = {
+            metric_names.DRIFT_PSI: score.psi,
+            metric_names.DRIFT_KS: score.ks,
+            metric_names.DRIFT_DISTANCE: score.embedding,
+        }
+        for metric, value in indices.items():
+            if value is not None:
+                self._telemetry.gauge(metric, value, product=self._contract.product, feature=score.name)
 
 
 def counts_for(row: Prediction | Outcome, champion: str) -> bool:

@@ -14,11 +14,11 @@ from homeostat.errors import InvalidRecordError, ModelError
 from homeostat.features.query import Query
 from homeostat.metric_names import FALLBACKS, LATENCY, PREDICTIONS, SLA_ATTAINMENT
 from homeostat.ports import Aliases, AliasReader, ModelPackage, OnlineFeatures, OnlineRow, Telemetry
-from homeostat.records import Arm, FeatureRow, Prediction, Record, Scalar, derived_id
+from homeostat.records import Arm, Cell, FeatureRow, Prediction, Record, derived_id
 from homeostat.tabular import feature_rows
 from homeostat.training.models import ScoringModel, load_model
 
-Values = tuple[Scalar, ...]
+Values = tuple[Cell, ...]
 
 CLOCK_SLACK = timedelta(minutes=1)  # clocks of callers may be this far ahead of ours
 _LARGEST = sys.float_info.max
@@ -81,7 +81,7 @@ class PredictStep:
         self._registry = registry
         self._online = online
         self._telemetry = telemetry
-        self._categorical = contract.categorical
+        self._categorical, self._vectors = contract.categorical, contract.vectors
         self._warm = contract.canary.watch + contract.label.maturity  # until then the judge asks for what it scores
         self._models: dict[str, ScoringModel] = {}  # replaced, never changed: another thread may be reading it
         self._within_sla = 0
@@ -129,16 +129,23 @@ class PredictStep:
         values = stored.values if stored else (None,) * len(names)
         return tuple(query.given.get(name, value) for name, value in zip(names, values, strict=True))
 
-    def _fault(self, given: Mapping[str, Scalar]) -> str | None:
+    def _fault(self, given: Mapping[str, Cell]) -> str | None:
         """Return what is wrong with features given by a caller: whatever they are, no model may choke on them."""
         for name, value in given.items():
             if name not in self._contract.features:
                 return f"features.{name}: no such feature; expected some of {', '.join(self._contract.feature_names)}"
-            text = name in self._categorical
-            fits = isinstance(value, str) if text else isinstance(value, int | float) and abs(value) <= _LARGEST
-            if value is not None and not fits:
-                return f"features.{name} is {value!r}, expected {'a text' if text else 'a finite number'} or null"
+            if value is not None and (expected := self._not_met(name, value)):
+                return f"features.{name} is {value!r:.60}, expected {expected} or null"
         return None
+
+    def _not_met(self, name: str, value: Cell) -> str | None:
+        """Return what a feature has to be, None where the value is."""
+        if name in self._categorical:
+            return None if isinstance(value, str) else "a text"
+        if size := self._vectors.get(name):
+            fits = isinstance(value, tuple) and len(value) == size and all(map(_is_finite, value))
+            return None if fits else f"a vector of {size} finite numbers"
+        return None if _is_finite(value) else "a finite number"
 
     def _predicted(
         self, rows: Sequence[FeatureRow | Query], values: list[Values], now: datetime, started: float
@@ -175,7 +182,7 @@ class PredictStep:
         return dict.fromkeys(at)
 
     def _try(
-        self, version: str, asked: Collection[int], columns: Mapping[str, Sequence[Scalar]], scored: _Scored
+        self, version: str, asked: Collection[int], columns: Mapping[str, Sequence[Cell]], scored: _Scored
     ) -> None:
         if not asked:
             return
@@ -246,6 +253,10 @@ def _finite(scores: list[float]) -> list[float]:
     if not all(map(isfinite, scores)):  # the log has no place for one, and no case would ever be judged by it
         raise ModelError("it gives a score that is no number")
     return scores
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= _LARGEST
 
 
 def _time_fault(time: datetime, now: datetime) -> str | None:

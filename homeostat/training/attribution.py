@@ -22,9 +22,10 @@ def attribution(
 ) -> tuple[Attribution, ...]:
     """Return the attribution of each feature.
 
-    The share is the mean absolute contribution to the log-odds: SHAP values for trees, weight times standardised
-    value about its mean for the linear model. The worth is the loss that shuffling the feature among the rows
-    costs. On rows that the model learnt from both flatter it a little, all features alike.
+    The share is the mean absolute contribution to the log-odds, of a vector that of all its numbers together: SHAP
+    values for trees, weight times standardised value about its mean for the linear model. The worth is the loss that
+    shuffling the feature among the rows costs. On rows that the model learnt from both flatter it a little, all
+    features alike.
 
     Args:
         model: The one to ask.
@@ -43,9 +44,9 @@ def attribution(
     def loss(x: np.ndarray) -> float:
         return float(row_losses(metric, labels, model.calibration.apply(model.core.margins(x))).mean())
 
-    places = [model.encoder.features.index(name) for name in features]
-    worths = [_worth(loss, matrix, j, seed) if shares[j] > _IDLE else 0.0 for j in places]
-    return tuple(Attribution(float(shares[j]), worth) for j, worth in zip(places, worths, strict=True))
+    share = dict(zip(model.encoder.features, shares.tolist(), strict=True))
+    worths = [_worth(loss, matrix, model.encoder.place(n), seed) if share[n] > _IDLE else 0.0 for n in features]
+    return tuple(Attribution(share[name], worth) for name, worth in zip(features, worths, strict=True))
 
 
 def compared(
@@ -84,11 +85,11 @@ def _by_name(model: TabularModel, frame: pl.DataFrame) -> dict[str, float | None
 
 
 def _shares(model: TabularModel, matrix: np.ndarray) -> np.ndarray:
-    sizes = np.abs(model.core.contributions(matrix)).mean(axis=0)
+    sizes = np.abs(model.encoder.by_feature(model.core.contributions(matrix))).mean(axis=0)
     return np.asarray(sizes / sizes.sum() if sizes.sum() > 0 else sizes)
 
 
-def _worth(loss: Callable[[np.ndarray], float], matrix: np.ndarray, column: int, seed: int) -> float:
-    shuffled = matrix.copy()
-    np.random.default_rng((seed, column)).shuffle(shuffled[:, column])
+def _worth(loss: Callable[[np.ndarray], float], matrix: np.ndarray, place: int | slice, seed: int) -> float:
+    shuffled, first = matrix.copy(), place.start if isinstance(place, slice) else place
+    np.random.default_rng((seed, first)).shuffle(shuffled[:, place])  # a vector's numbers stay together
     return max(0.0, loss(shuffled) - loss(matrix))

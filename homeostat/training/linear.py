@@ -103,7 +103,7 @@ def fit_linear(params: Mapping[str, float], rows: Rows, weights: np.ndarray) -> 
     scale = known.std(axis=0).filled(1.0)
     scale = np.where(scale > 0, scale, 1.0)
     values, absent = _standardised(rows.x[:, numbers], mean, scale)
-    sizes = [len(rows.encoder.codes[rows.encoder.features[column]]) for column in categories]
+    sizes = [len(rows.encoder.codes[rows.encoder.owners[column]]) for column in categories]
     blocks = [csr_matrix(values), csr_matrix(absent)]
     blocks += [_one_hot(_codes(rows.x[:, c], size), size) for c, size in zip(categories, sizes, strict=True)]
     model = LogisticRegression(C=1.0 / {**DEFAULTS, **params}["l2"], max_iter=_ITERATIONS, tol=1e-4)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from homeostat.errors import ModelError
-from homeostat.records import Scalar
+from homeostat.records import Cell
 from homeostat.training.calibration import Calibration
 from homeostat.training.encoding import Encoder
 from homeostat.training.linear import LinearCore
@@ -18,12 +18,14 @@ from homeostat.training.trees import LightGbmCore
 
 MODEL_FILE = "model.json"
 TREES_FILE = "model.txt"
+_FORMAT = 1
+_FORMAT_OF_VECTORS = 2  # a release before vectors would read their columns for others: it has to refuse
 
 
 class ScoringModel(Protocol):
     """What serving needs of a model."""
 
-    def score_cells(self, columns: Mapping[str, Sequence[Scalar]]) -> np.ndarray:
+    def score_cells(self, columns: Mapping[str, Sequence[Cell]]) -> np.ndarray:
         """Return the probability of label 1 for each row, shape (n,).
 
         Args:
@@ -55,7 +57,7 @@ class TabularModel:
             return np.zeros(0)
         return self.calibration.apply(self.core.margins(self.encoder.matrix(frame)))
 
-    def score_cells(self, columns: Mapping[str, Sequence[Scalar]]) -> np.ndarray:
+    def score_cells(self, columns: Mapping[str, Sequence[Cell]]) -> np.ndarray:
         """Return the probability of label 1 for each row, shape (n,).
 
         Args:
@@ -80,7 +82,7 @@ def dump_model(model: ScoringModel) -> dict[str, bytes]:
     if not isinstance(model, TabularModel):
         raise ModelError(f"a {type(model).__name__} has no stored form")
     data: dict[str, Any] = {
-        "format": 1,
+        "format": _FORMAT_OF_VECTORS if model.encoder.widths else _FORMAT,
         "encoder": model.encoder.to_dict(),
         "calibration": {"slope": model.calibration.slope, "intercept": model.calibration.intercept},
     }
@@ -99,8 +101,9 @@ def load_model(files: Mapping[str, bytes]) -> TabularModel:
     data = _object(files, MODEL_FILE)
     encoder = data.get("encoder")
     line = data.get("calibration")
-    if data.get("format") != 1 or not isinstance(encoder, dict) or not isinstance(line, dict):
-        raise ModelError(f"{MODEL_FILE} is not of format 1 with an encoder and a calibration")
+    known = data.get("format") in (_FORMAT, _FORMAT_OF_VECTORS)
+    if not known or not isinstance(encoder, dict) or not isinstance(line, dict):
+        raise ModelError(f"{MODEL_FILE} is not of format 1 or 2 with an encoder and a calibration")
     try:
         calibration = Calibration(float(line["slope"]), float(line["intercept"]))
     except (KeyError, TypeError, ValueError) as error:

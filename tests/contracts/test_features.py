@@ -16,14 +16,14 @@ from homeostat.adapters.memory_features import MemoryOfflineFeatures, MemoryOnli
 from homeostat.bootstrap.stack import feast_address
 from homeostat.contract.model import Contract
 from homeostat.ports import OfflineFeatures, OnlineFeatures, OnlineRow
-from homeostat.records import Arm, FeatureRow, Outcome, Scalar
+from homeostat.records import Arm, Cell, FeatureRow, Outcome
 
 NOON = datetime(2024, 2, 28, 12, 0, 0, 123456, tzinfo=UTC)
 LATER = NOON + timedelta(days=400)
-CELLS: tuple[Scalar, ...] = (1.5, "ups", 0.25)
+CELLS: tuple[Cell, ...] = (1.5, "ups", 0.25)
 
 
-def row(event: str, entity: str, hours: float = 0, values: tuple[Scalar, ...] = CELLS) -> FeatureRow:
+def row(event: str, entity: str, hours: float = 0, values: tuple[Cell, ...] = CELLS) -> FeatureRow:
     return FeatureRow(event, entity, NOON + timedelta(hours=hours), values)
 
 
@@ -121,7 +121,7 @@ def test_a_newer_row_takes_the_place_also_of_cells_it_misses(online: OnlineFeatu
         st.none() | st.floats(allow_nan=False), st.none() | st.text(max_size=20), st.none() | st.floats(allow_nan=False)
     ),
 )
-def test_any_row_comes_back_as_it_went_in(online: OnlineFeatures, entity: str, values: tuple[Scalar, ...]) -> None:
+def test_any_row_comes_back_as_it_went_in(online: OnlineFeatures, entity: str, values: tuple[Cell, ...]) -> None:
     online.write([row("e", entity, 0, values)])
     assert online.read([entity]) == [OnlineRow(NOON, values)]
 
@@ -232,7 +232,7 @@ def test_features_are_those_known_at_the_time_of_the_event(contract: Contract, k
     check()
 
 
-def as_of(rows: list[FeatureRow], asked: Outcome) -> tuple[Scalar, ...]:
+def as_of(rows: list[FeatureRow], asked: Outcome) -> tuple[Cell, ...]:
     """The point-in-time join, said in one line."""
     known = [r for r in rows if r.entity_id == asked.entity_id and r.event_time <= asked.event_time]
     return max(known, key=lambda r: r.event_time).values if known else (None, None, None)

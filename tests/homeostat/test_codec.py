@@ -144,6 +144,19 @@ def test_what_was_written_before_a_field_was_added_can_still_be_read(path: Path)
     assert read == replace(sample, **{field: default})
 
 
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.v1.before-*.json")), ids=lambda path: path.stem)
+def test_what_was_written_before_its_parts_had_more_fields_can_still_be_read(path: Path) -> None:
+    (sample,) = (sample for sample in SAMPLES if name_of(sample) == path.stem.split(".")[0])
+    assert decode(topic_of(sample), path.read_bytes(), encode(sample)[1]) == sample
+
+
+def test_a_vector_is_a_list_of_its_numbers() -> None:
+    row = FeatureRow("e1", "N1", AT, (1.5, (0.0, -2.5, 1e-300), None))
+    value, headers = encode(row)
+    assert value == (GOLDEN / "FeatureRow.v1.with-vector.json").read_bytes()
+    assert decode("features", value, headers) == row
+
+
 def test_every_kind_of_record_has_a_sample_and_a_topic_of_the_map() -> None:
     kinds = set(SINGLE)
     assert {type(sample) for sample in SAMPLES} == kinds

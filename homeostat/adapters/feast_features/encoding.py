@@ -13,15 +13,16 @@ from typing import Any, Final, NamedTuple
 from feast import FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
+from feast.protos.feast.types.Value_pb2 import DoubleList, Value
 
 from homeostat.features.schema import ENTITY_ID
-from homeostat.records import Scalar
+from homeostat.records import Cell
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 _MISSING: Final = b""  # a Value that holds nothing
 _DOUBLE_CELL: Final = struct.Struct("<Bd")
+_VECTOR: Final = Value(double_list_val=DoubleList()).SerializeToString()[:1]  # the field's number comes first
 _DOUBLE: Final = Value.DESCRIPTOR.fields_by_name["double_val"].number << 3 | 1  # a field of 8 bytes
 
 
@@ -90,20 +91,25 @@ def key_encoder(version: int) -> Callable[[str], bytes]:
     return encode
 
 
-def encoded(value: Scalar, *, categorical: bool) -> bytes:
-    """Return a feature's cell: a text if it is categorical, else a float of 64 bits."""
+def encoded(value: Cell, *, categorical: bool) -> bytes:
+    """Return a feature's cell: a text if it is categorical, a list if it is a vector, else a float of 64 bits."""
     if value is None:
         return _MISSING
+    if isinstance(value, tuple):
+        cell: bytes = Value(double_list_val=DoubleList(val=value)).SerializeToString()
+        return cell
     return _text(str(value)) if categorical else _DOUBLE_CELL.pack(_DOUBLE, float(value))
 
 
-def decoded(cell: bytes | None) -> Scalar:
+def decoded(cell: bytes | None) -> Cell:
     """Return what a feature's cell holds, whatever type it was stored as; None where there is none."""
     if not cell:
         return None
     if len(cell) == _DOUBLE_CELL.size and cell[0] == _DOUBLE:
         number: float = _DOUBLE_CELL.unpack(cell)[1]
         return number
+    if cell.startswith(_VECTOR):
+        return tuple(Value.FromString(cell).double_list_val.val)
     return _parsed(cell)
 
 
@@ -139,8 +145,8 @@ def _text(value: str) -> bytes:
 
 
 @lru_cache(4096)
-def _parsed(cell: bytes) -> Scalar:
+def _parsed(cell: bytes) -> Cell:
     value = Value.FromString(cell)
     kind = value.WhichOneof("val")
-    held: Scalar = None if kind is None else getattr(value, kind)
+    held: Cell = None if kind is None else getattr(value, kind)
     return held

@@ -1,6 +1,6 @@
 """Every feature row and mature outcome as Parquet files, joined point-in-time by Feast, week by week."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from homeostat.features.schema import (
     StoreColumn,
     store_columns,
 )
-from homeostat.records import FeatureRow, Outcome, Scalar, derived_id
+from homeostat.records import FeatureRow, Outcome, derived_id
 
 _TIME = pl.Datetime("us", "UTC")
 _ROW: dict[str, pl.DataType] = {EVENT_ID: pl.String(), ENTITY_ID: pl.String(), EVENT_TIME: _TIME}
@@ -45,7 +45,7 @@ class FeastOfflineFeatures:
         """
         repo = open_repo(contract, root, online_store)
         self._columns = store_columns(contract)
-        cells = {c.stored_as: _dtype(c) for c in self._columns}
+        cells = {c.stored_as: c.dtype for c in self._columns}
         self._features = PartFolder(
             root / "features", pl.Schema({**_ROW, CREATED_AT: _TIME, **cells, EVENT_TIME_US: pl.Int64()})
         )
@@ -71,12 +71,13 @@ class FeastOfflineFeatures:
             pl.Series(EVENT_TIME, [row.event_time for row in rows], _TIME),
         ]
         cells = zip(*(row.values for row in rows), strict=True)
-        return pl.DataFrame([*columns, *map(_series, self._columns, cells)])
+        features = [c.series(each, c.stored_as) for c, each in zip(self._columns, cells, strict=True)]
+        return pl.DataFrame([*columns, *features])
 
     def _of_columns(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return rows under the names of the store; a feature that the contract did not have then is missing."""
         cells = [
-            (pl.col(c.name) if c.name in table.columns else pl.lit(None)).cast(_dtype(c)).alias(c.stored_as)
+            (pl.col(c.name) if c.name in table.columns else pl.lit(None)).cast(c.dtype).alias(c.stored_as)
             for c in self._columns
         ]
         return table.select(EVENT_ID, ENTITY_ID, EVENT_TIME, *cells)
@@ -122,7 +123,7 @@ class FeastOfflineFeatures:
     def _fingerprints(self) -> list[tuple[str, str]]:
         """Return each week that has outcomes with an id of all the files its join depends on."""
         names: dict[str, str] = {}
-        so_far = nothing = derived_id(*(f"{column.name} {column.categorical}" for column in self._columns))
+        so_far = nothing = derived_id(*map(_described, self._columns))
         for week in self._features.weeks():
             so_far = names[week] = derived_id(so_far, week, *(path.name for path in self._features.files(week)))
         fingerprints = []
@@ -159,21 +160,15 @@ class FeastOfflineFeatures:
     def _contracted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the columns of a training frame, named as in the contract."""
         cells = [
-            (pl.col(c.stored_as) if c.stored_as in frame.columns else pl.lit(None)).cast(_dtype(c)).alias(c.name)
+            (pl.col(c.stored_as) if c.stored_as in frame.columns else pl.lit(None)).cast(c.dtype).alias(c.name)
             for c in self._columns
         ]
         return frame.select(EVENT_ID, EVENT_TIME, LABEL, *cells)
 
     def _empty(self) -> pl.DataFrame:
-        columns = [(c.name, _dtype(c)) for c in self._columns]
+        columns = [(c.name, c.dtype) for c in self._columns]
         return pl.DataFrame(schema=[(EVENT_ID, pl.String()), (EVENT_TIME, _TIME), (LABEL, pl.Float64()), *columns])
 
 
-def _dtype(column: StoreColumn) -> pl.DataType:
-    return pl.String() if column.categorical else pl.Float64()
-
-
-def _series(column: StoreColumn, cells: Iterable[Scalar]) -> pl.Series:
-    if column.categorical:
-        return pl.Series(column.stored_as, [None if cell is None else str(cell) for cell in cells], pl.String)
-    return pl.Series(column.stored_as, [None if cell is None else float(cell) for cell in cells], pl.Float64)
+def _described(column: StoreColumn) -> str:
+    return f"{column.name} {column.categorical}{' vector' if column.vector else ''}"

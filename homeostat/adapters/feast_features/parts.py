@@ -105,8 +105,17 @@ class PartFolder:
 
     def _whole(self, parts: Sequence[Path]) -> pl.DataFrame:
         tables = [pl.read_parquet(path) for path in parts] or [self._schema.to_frame()]  # none: forgotten
-        rows = pl.concat(tables, how="diagonal_relaxed")
+        rows = pl.concat(map(self._without_strangers, tables), how="diagonal_relaxed")
         return rows.unique(EVENT_ID, keep="first", maintain_order=True).sort(EVENT_TIME, EVENT_ID)
+
+    def _without_strangers(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return rows without what was a vector under another contract and is none now, or the other way round."""
+        strangers = [
+            pl.lit(None, self._schema[name]).alias(name)
+            for name, dtype in table.schema.items()
+            if name in self._schema and dtype.is_nested() != self._schema[name].is_nested()
+        ]
+        return table.with_columns(strangers)
 
     def _append_to(self, week: str, rows: pl.DataFrame) -> None:
         folder = self._root / week

@@ -8,7 +8,7 @@ from pathlib import Path
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.data_format import ParquetFormat
 from feast.errors import FeatureViewNotFoundException
-from feast.types import Float64, Int64, String
+from feast.types import Array, FeastType, Float64, Int64, String
 
 from homeostat.contract.model import Contract
 from homeostat.features.schema import CREATED_AT, ENTITY_ID, EVENT_TIME, EVENT_TIME_US, store_columns
@@ -16,6 +16,7 @@ from homeostat.features.schema import CREATED_AT, ENTITY_ID, EVENT_TIME, EVENT_T
 # by name, as Feast loads them: each does what Feast's store of that type does, faster
 SQLITE = "homeostat.adapters.feast_features.sqlite_online.BatchSqliteOnlineStore"
 REDIS = "homeostat.adapters.feast_features.redis_online.QuickRedisOnlineStore"
+_TYPES: dict[str, FeastType] = {"text": String, "number": Float64, "vector": Array(Float64)}
 
 
 def open_repo(contract: Contract, root: Path, online_store: Mapping[str, object] | None) -> FeatureStore:
@@ -62,7 +63,7 @@ def feature_view(contract: Contract, entity: Entity, files: str) -> FeatureView:
         entity: What rows are stored by.
         files: Glob of the Parquet part files behind it.
     """
-    fields = [Field(name=c.stored_as, dtype=String if c.categorical else Float64) for c in store_columns(contract)]
+    fields = [Field(name=c.stored_as, dtype=_TYPES[c.kind]) for c in store_columns(contract)]
     return FeatureView(
         name=contract.product,
         entities=[entity],

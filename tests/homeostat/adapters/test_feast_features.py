@@ -10,7 +10,7 @@ from homeostat.adapters.feast_features import FeastOfflineFeatures, FeastOnlineF
 from homeostat.adapters.feast_features.repo import open_repo
 from homeostat.contract.model import Contract
 from homeostat.ports import OnlineRow
-from homeostat.records import Arm, FeatureRow, Outcome, Scalar
+from homeostat.records import Arm, Cell, FeatureRow, Outcome
 
 NOON = datetime(2024, 3, 31, 1, 30, 0, 5, tzinfo=UTC)  # an hour that a European summer skips
 LATER = NOON + timedelta(days=400)
@@ -32,7 +32,7 @@ def contract() -> Contract:
     return Contract.model_validate_json(CONTRACT)
 
 
-def row(index: int, hours: float = 0, values: tuple[Scalar, ...] = (1.5, "ups", None, 3.0)) -> FeatureRow:
+def row(index: int, hours: float = 0, values: tuple[Cell, ...] = (1.5, "ups", None, 3.0)) -> FeatureRow:
     return FeatureRow(f"e{index}", f"r{index % 3}", NOON + timedelta(hours=hours), values)
 
 

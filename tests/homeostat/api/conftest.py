@@ -37,6 +37,7 @@ CONTRACT = Contract.model_validate(
                 "vip": {"type": "boolean", "nullable": True},
                 "json": {"type": "integer", "nullable": True, "min": 0.5},  # an attribute of pydantic's, too
                 "began": {"type": "time", "nullable": True},
+                "tone": {"type": "vector", "size": 2, "nullable": True},
             },
         },
         "label": {"field": "fault", "delay": "10m", "maturity": "3h", "facts": {"cost": {"type": "number", "min": 0}}},
@@ -45,6 +46,7 @@ CONTRACT = Contract.model_validate(
             "seconds": {"field": "seconds"},
             "kind": {"field": "kind"},
             "vip": {"field": "vip"},
+            "tone": {"field": "tone"},
             "dear": {"aggregate": "last", "of": "cost", "by": ["line"], "over": "1d"},
             "calls_1d": {"aggregate": "count", "by": ["line"], "over": "1d"},
         },

@@ -44,6 +44,8 @@ scalars = (
     | st.datetimes(*YEARS, timezones=st.just(UTC)).map(datetime.isoformat)
     | st.lists(st.integers(), max_size=1)
     | st.dictionaries(st.text(max_size=1), st.integers(), max_size=1)
+    | st.lists(st.floats(-3, 3) | st.integers(-3, 3), min_size=1, max_size=3)
+    | st.dictionaries(st.sampled_from(["0", "1", "2", "01", "-1", "a", "1.0"]), st.floats(-3, 3), max_size=2)
 )
 
 
@@ -58,7 +60,7 @@ def changed(row: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-FULL = event(1, tries=1, kind="a", vip=True, json=1, began="2030-01-01T00:00:00Z")
+FULL = event(1, tries=1, kind="a", vip=True, json=1, began="2030-01-01T00:00:00Z", tone=[1.5, 2])
 
 
 @pytest.mark.parametrize(("key", "schema", "rows"), [("events", "Event", FULL), ("labels", "Label", label(1))])

@@ -144,3 +144,28 @@ def test_personal_data_is_seen_by_name_or_form(name: str, cells: list[object]) -
 )
 def test_other_data_is_not_taken_for_personal(name: str, cells: list[object]) -> None:
     assert personal_data(column(name, cells)) is None
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [[1.0, 2.0, 3.0], None, [0.0, 0.5, 1.0]],
+        ["[1, 2, 3]", "", "[0, 0.5, 1]"],
+    ],
+    ids=["lists", "texts"],
+)
+def test_lists_of_one_length_are_vectors(cells: list[object]) -> None:
+    found = column("emb", cells)
+    assert (found.type, found.missing, found.why) == ("vector", 1, "lists of 3 numbers")
+    field = field_of(found)
+    assert field.spec == "{type: vector, size: 3, nullable: true}"
+    assert field.example == {"0": 1.0}
+
+
+@pytest.mark.parametrize(
+    "cells", [[[1.0], [1.0, 2.0], [1.0, 2.0, 3.0]], [["a", "b"], ["c", "d"]], [[{"a": 1}], [{"a": 2}]], [[1.0], [2.0]]]
+)
+def test_other_lists_are_left_out(cells: list[object]) -> None:
+    columns, left = read_columns(pl.DataFrame({"emb": cells, "n": list(range(len(cells)))}))
+    assert [c.name for c in columns] == ["n"]
+    assert "which no field takes" in left[0].why

@@ -4,7 +4,7 @@ import pytest
 
 from homeostat.adapters.memory_features import MemoryOfflineFeatures
 from homeostat.contract.model import Contract
-from homeostat.records import Arm, FeatureRow, Outcome, Scalar
+from homeostat.records import Arm, Cell, FeatureRow, Outcome
 from homeostat.steps.archive import ArchiveStep
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -14,7 +14,7 @@ CONTRACT = Contract.model_validate_json(
 )
 
 
-def outcome(event_id: str, hours: float, values: tuple[Scalar, ...] = ()) -> Outcome:
+def outcome(event_id: str, hours: float, values: tuple[Cell, ...] = ()) -> Outcome:
     at = NOW + timedelta(hours=hours)
     return Outcome(event_id, "k", at, at, 1.0, Arm.CHAMPION, "1", 0.5, {"1": 0.5}, values)
 

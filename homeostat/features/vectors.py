@@ -1,0 +1,80 @@
+"""A vector in JSON: a list of all its numbers, or an object of those that are not 0 by their index."""
+
+import json
+import math
+from collections.abc import Container, Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from homeostat.records import Vector
+
+_MAX_SHOWN = 20  # characters of a bad index in an error text
+
+
+def vector_words(size: int) -> str:
+    """Return what a vector is, for an error text."""
+    return f"a list of {size} finite numbers, or an object of some by their index from 0 to {size - 1}"
+
+
+def vector_annotation(size: int) -> Any:  # noqa: ANN401 - what msgspec takes for a type
+    """Return the JSON forms of a vector for msgspec, which leaves the bounds of an index to ``vector_of``."""
+    return Annotated[list[float], msgspec.Meta(min_length=size, max_length=size)] | dict[int, float]
+
+
+def vector_of(cell: Sequence[float] | Mapping[int, float], size: int) -> Vector:
+    """Return the vector behind either form.
+
+    Args:
+        cell: As ``vector_annotation`` lets it through.
+        size: Numbers of the vector.
+
+    Raises:
+        msgspec.ValidationError: An index lies beyond the size.
+
+    >>> vector_of({2: 0.5}, 4)
+    (0.0, 0.0, 0.5, 0.0)
+    """
+    if not isinstance(cell, Mapping):
+        return tuple(cell)
+    if cell and not 0 <= min(cell) <= max(cell) < size:
+        raise msgspec.ValidationError(f"expected an index from 0 to {size - 1}")
+    dense = [0.0] * size
+    for index, value in cell.items():
+        dense[index] = value
+    return tuple(dense)
+
+
+def vector_fault(cell: object, size: int) -> str:
+    """Return what of a vector that can't be taken is not seen at its beginning, which error texts show."""
+    if not size:
+        return ""
+    if isinstance(cell, list) and len(cell) != size:
+        return f" (this one has {len(cell)})"
+    items = enumerate(cell) if isinstance(cell, list) else cell.items() if isinstance(cell, dict) else ()
+    odd = next((index for index, value in items if not (_is_number(value) and _is_index(str(index), size))), None)
+    return "" if odd is None else f" (not so at index {json.dumps(str(odd)[:_MAX_SHOWN])})"
+
+
+def named_not_finite(value: bytes, names: Container[str]) -> str:
+    """Return which vectors hold NaN or an infinity, which Python writes into JSON that has no such numbers."""
+    try:
+        raw = json.loads(value)
+    except (ValueError, RecursionError):
+        return ""
+    cells = raw.items() if isinstance(raw, dict) else ()
+    odd = [name for name, cell in cells if name in names and _holds_not_finite(cell)]
+    return "".join(f"; field '{name}' holds NaN or an infinity, expected finite numbers" for name in odd)
+
+
+def _holds_not_finite(cell: object) -> bool:
+    numbers = cell.values() if isinstance(cell, dict) else cell if isinstance(cell, list) else ()
+    return any(isinstance(number, float) and not math.isfinite(number) for number in numbers)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_index(index: str, size: int) -> bool:
+    return index.isascii() and index.isdigit() and len(index) <= len(str(size)) and int(index) < size
