@@ -5,7 +5,7 @@ That they are the same bytes is tested against Feast's own functions (tests/home
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -30,7 +30,7 @@ class EncodedRow(NamedTuple):
 
     key: bytes
     event_time: datetime
-    cells: list[bytes]
+    cells: Sequence[bytes]
 
 
 class QuickStore(ABC):
@@ -90,11 +90,12 @@ def key_encoder(version: int) -> Callable[[str], bytes]:
     return encode
 
 
-def encoded(value: Scalar, *, categorical: bool) -> bytes:
-    """Return a feature's cell: a text if it is categorical, else a float of 64 bits."""
-    if value is None:
-        return _MISSING
-    return _text(str(value)) if categorical else _DOUBLE_CELL.pack(_DOUBLE, float(value))
+def encoded(values: Iterable[Scalar], *, categorical: bool) -> list[bytes]:
+    """Return a feature's cells: texts if it is categorical, else floats of 64 bits."""
+    if categorical:
+        return [_MISSING if value is None else _text(str(value)) for value in values]
+    pack = _DOUBLE_CELL.pack
+    return [_MISSING if value is None else pack(_DOUBLE, value) for value in values]
 
 
 def decoded(cell: bytes | None) -> Scalar:
