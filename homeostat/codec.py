@@ -198,7 +198,7 @@ def decode_whole(topic: str, value: bytes, headers: Mapping[str, str]) -> Record
         InvalidRecordError: As ``decode``; or the columns can't be read, hold too many rows, or are of types that no
             contract knows. A row that breaks its contract is no fault here.
     """
-    if _content_type(headers) == ARROW:
+    if headers and _content_type(headers) == ARROW:  # a single event has none as a rule
         if topic in _RAW:
             return _MANY[topic](_raw_table(value))
         if topic == TOPIC_OF[FeatureRows]:

@@ -95,43 +95,45 @@ class FeatureBuilder:
 
     def _learn(self, events: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         """Remember what is new and return its events."""
-        fresh: dict[str, int] = {}  # where each new event stands
-        for i, event_id in enumerate(events.get_column(self._id).to_list()):
-            if event_id not in self._numbers:
-                fresh.setdefault(event_id, i)
-        new = events if len(fresh) == events.height else events[list(fresh.values())]
+        ids = events.get_column(self._id).to_list()
+        first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))  # where each stands first
+        fresh = sorted(at for event_id, at in first.items() if event_id not in self._numbers)
+        new = events if len(fresh) == events.height else events[fresh]
         self._put(new)
-        times = new.get_column(self._time).cast(pl.Int64).to_list()
         if fresh:
-            newest_us = max(times)
+            newest_us = int(self._times_us(new).max())
             self._newest_us = newest_us if self._newest_us is None else max(self._newest_us, newest_us)
         self._facts.learn_events(new)
-        self._facts.learn_labels(*self._matched(dict(zip(fresh, times, strict=True)), labels))
+        self._facts.learn_labels(*self._matched(new, labels))
         return new
+
+    def _times_us(self, events: pl.DataFrame) -> Integers:
+        return events.get_column(self._time).cast(pl.Int64).to_numpy()
 
     def _put(self, events: pl.DataFrame) -> None:
         end = self._events.end
         self._numbers.update(zip(events.get_column(self._id).to_list(), range(end, end + events.height), strict=True))
         self._events.append(events)
 
-    def _matched(self, new: dict[str, int], labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _matched(self, new: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the labels that count now behind their events, row by row the same.
 
         Args:
-            new: The time of each new event by its id, microseconds since 1970.
+            new: The new events.
             labels: What has come.
         """
         if labels.is_empty() and not self._waiting:
             return self._no_events, labels
+        new_us = dict(zip(new.get_column(self._id).to_list(), self._times_us(new).tolist(), strict=True))
         ready = []
         times = labels.get_column(self._label_time).cast(pl.Int64).to_list()
         for i, (event_id, at_us) in enumerate(zip(labels.get_column(self._label_id).to_list(), times, strict=True)):
             # One that is older than its event waits for it here too, or batches would change the order.
-            if event_id not in self._numbers or at_us < new.get(event_id, at_us):
+            if event_id not in self._numbers or at_us < new_us.get(event_id, at_us):
                 self._waiting.setdefault(event_id, labels.row(i))
             else:
                 ready.append(i)
-        waited = [self._waiting.pop(event_id) for event_id in new if event_id in self._waiting] if self._waiting else []
+        waited = [self._waiting.pop(event_id) for event_id in new_us if event_id in self._waiting]
         told = labels if len(ready) == labels.height else labels[ready]
         if waited:
             told = pl.concat([pl.DataFrame(waited, labels.schema, orient="row"), told])

@@ -38,9 +38,12 @@ class _Source:
     def compute(self, wanted: Sequence[tuple[str, str, int]], keys: Keys, at_us: Integers) -> list[pl.Series]:
         """Return one column per wanted feature, given as its name, its kind and its span."""
         codes = self._history.codes(keys)
+        rank = np.lexsort((at_us, codes))  # neighbours look at the same facts: most are in the cache by then
+        codes, at_us = codes[rank], at_us[rank]
         end = self._history.before(codes, at_us)
+        place = np.argsort(rank)
         return [
-            aggregate(kind, self._history.values, self._history.before(codes, at_us - span_us), end).alias(name)
+            aggregate(kind, self._history.values, self._history.before(codes, at_us - span_us), end)[place].alias(name)
             for name, kind, span_us in wanted
         ]
 

@@ -77,52 +77,55 @@ _TRUTH: Final = _Key(bool | Annotated[float, msgspec.Meta(ge=0, le=1)], "true, f
 class _Decoder:
     """Decodes one kind of JSON object; other keys are ignored, since producers add some."""
 
-    def __init__(self, keys: Mapping[str, _Key]) -> None:
-        """Compile a struct; what may be missing comes last in it, as Python's defaults ask for."""
-        self._keys = dict(sorted(keys.items(), key=lambda item: item[1].nullable))
-        self._times = tuple(name for name, key in self._keys.items() if key.is_time)
-        self._wholes = tuple(name for name, key in self._keys.items() if key.is_whole)
-        self._vectors = {name: key.size for name, key in self._keys.items() if key.size}
+    def __init__(self, head: Mapping[str, _Key], fields: Mapping[str, _Key]) -> None:
+        """Compile a struct with its keys in the order in which a table has its columns."""
+        keys = {**head, **fields}
+        self._keys = dict(sorted({**fields, **head}.items(), key=lambda item: item[1].nullable))  # as faults are told
+        self._times = tuple(at for at, key in enumerate(keys.values()) if key.is_time)
+        self._wholes = tuple(at for at, key in enumerate(keys.values()) if key.is_whole)
+        self._vectors = {at: key.size for at, key in enumerate(keys.values()) if key.size}
         # A contract may name a field like a keyword of Python, so attributes get names of their own.
-        attributes = {name: f"f_{i}" for i, name in enumerate(self._keys)}
+        attributes = {name: f"f_{i}" for i, name in enumerate(keys)}
         struct = msgspec.defstruct(
             "Payload",
             [
                 (attributes[name], key.annotation, None) if key.nullable else (attributes[name], key.annotation)
-                for name, key in self._keys.items()
+                for name, key in keys.items()
             ],
             rename={attribute: name for name, attribute in attributes.items()},
+            kw_only=True,  # or what may be missing would have to come last
             gc=False,
         )
         self._decode = msgspec.json.Decoder(struct).decode
 
-    def decode(self, value: bytes) -> dict[str, Any]:
-        """Return the values by key, times in UTC.
+    def decode(self, value: bytes) -> list[Any]:
+        """Return the values in the order of the keys, times in UTC.
 
         Raises:
             InvalidRecordError: The text names each bad field, its value, and what was expected.
         """
         try:
-            return self._in_form(dict(zip(self._keys, msgspec.structs.astuple(self._decode(value)), strict=True)))
+            return self._in_form([*msgspec.structs.astuple(self._decode(value))])
         except msgspec.ValidationError as error:
             raise InvalidRecordError(self._explain(value, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidRecordError(f"not readable as JSON: {error}{named_not_finite(value, self._vectors)}") from None
+            vectors = {name for name, key in self._keys.items() if key.size}
+            raise InvalidRecordError(f"not readable as JSON: {error}{named_not_finite(value, vectors)}") from None
         except OverflowError:
             raise InvalidRecordError("a time lies outside the years 1 to 9999 in UTC") from None
 
-    def _in_form(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def _in_form(self, cells: list[Any]) -> list[Any]:
         """Return values with times in UTC, whole numbers as such, and vectors with all their numbers."""
-        for name in self._times:
-            if (time := fields[name]) is not None:
-                fields[name] = time.astimezone(UTC)
-        for name in self._wholes:
-            if type(fields[name]) is float:
-                fields[name] = int(fields[name])
-        for name, size in self._vectors.items():
-            if (cell := fields[name]) is not None:
-                fields[name] = vector_of(cell, size)
-        return fields
+        for at in self._times:
+            if (time := cells[at]) is not None and time.tzinfo is not UTC:
+                cells[at] = time.astimezone(UTC)
+        for at in self._wholes:
+            if type(cells[at]) is float:
+                cells[at] = int(cells[at])
+        for at, size in self._vectors.items():
+            if (cell := cells[at]) is not None:
+                cells[at] = vector_of(cell, size)
+        return cells
 
     def _explain(self, value: bytes, otherwise: str) -> str:
         """Return what is wrong with each field; only bad records pay for this second look."""
@@ -194,18 +197,28 @@ class EventParser:
     def __init__(self, contract: Contract) -> None:
         event = contract.event
         self._event = event
-        fields = {name: _key(spec) for name, spec in event.fields.items()}
-        self._decoder = _Decoder({**fields, event.id: _ID, event.time: _TIME, event.entity: _ID})
+        fields = {name: _key(spec) for name, spec in event.fields.items()} | {event.entity: _ID}
+        self._names = tuple(fields)
+        self._decoder = _Decoder({event.id: _ID, event.time: _TIME}, fields)
 
-    def parse(self, value: bytes) -> ParsedEvent:
-        """Return the event behind a producer's JSON.
+    def cells(self, value: bytes) -> list[Any]:
+        """Return the event behind a producer's JSON: its id, its time, its fields in the contract's order.
 
         Raises:
             InvalidRecordError: It breaks the contract; the text says where.
         """
-        fields = self._decoder.decode(value)
-        event_id, event_time = fields.pop(self._event.id), fields.pop(self._event.time)
-        _refuse_ancient(self._event.time, event_time)
+        cells = self._decoder.decode(value)
+        _refuse_ancient(self._event.time, cells[1])
+        return cells
+
+    def parse(self, value: bytes) -> ParsedEvent:
+        """Return the same by name.
+
+        Raises:
+            InvalidRecordError: As ``cells``.
+        """
+        event_id, event_time, *cells = self.cells(value)
+        fields = dict(zip(self._names, cells, strict=True))
         return ParsedEvent(event_id, fields[self._event.entity], event_time, fields)
 
 
@@ -216,21 +229,29 @@ class LabelParser:
         label = contract.label
         self._label = label
         facts = {name: _key(spec) for name, spec in label.facts.items()}
-        self._decoder = _Decoder({**facts, label.id: _ID, label.time: _TIME, label.field: _TRUTH})
+        self._decoder = _Decoder({label.id: _ID, label.time: _TIME, label.field: _TRUTH}, facts)
 
-    def parse(self, value: bytes) -> ParsedLabel:
-        """Return the label behind a producer's JSON.
+    def cells(self, value: bytes) -> list[Any]:
+        """Return the label behind a producer's JSON: its event's id, its time, 0.0 or 1.0, its facts in order.
 
         Raises:
             InvalidRecordError: It breaks the contract; the text says where.
         """
-        facts = self._decoder.decode(value)
-        event_id, label_time = facts.pop(self._label.id), facts.pop(self._label.time)
-        _refuse_ancient(self._label.time, label_time)
-        truth = float(facts.pop(self._label.field))
+        cells = self._decoder.decode(value)
+        _refuse_ancient(self._label.time, cells[1])
+        truth = cells[2] = float(cells[2])
         if truth not in (0.0, 1.0):
             raise InvalidRecordError(f"field '{self._label.field}' is {truth:g}, expected {_TRUTH.expected}")
-        return ParsedLabel(event_id, label_time, truth, facts)
+        return cells
+
+    def parse(self, value: bytes) -> ParsedLabel:
+        """Return the same by name.
+
+        Raises:
+            InvalidRecordError: As ``cells``.
+        """
+        event_id, label_time, truth, *cells = self.cells(value)
+        return ParsedLabel(event_id, label_time, truth, dict(zip(self._label.facts, cells, strict=True)))
 
 
 def _refuse_ancient(name: str, time: datetime) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Generic, TypeVar
+from itertools import groupby, repeat
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,11 +12,9 @@ from homeostat.contract.model import Contract, FieldSpec
 from homeostat.errors import InvalidRecordError
 from homeostat.features.checks import Check, checked, field_check, id_check, time_check, truth_check
 from homeostat.features.expressions import DTYPES
-from homeostat.features.parsing import EventParser, LabelParser, ParsedEvent, ParsedLabel
+from homeostat.features.parsing import EventParser, LabelParser
 from homeostat.features.windows import microseconds
 from homeostat.tabular import json_rows
-
-Parsed = TypeVar("Parsed")
 
 Raw = bytes | pl.DataFrame
 """One row as a JSON object, or many as columns."""
@@ -48,38 +46,27 @@ def label_schema(contract: Contract) -> pl.Schema:
     return pl.Schema({**head, **_dtypes(label.facts)})
 
 
-def event_table(contract: Contract, events: Iterable[ParsedEvent]) -> pl.DataFrame:
-    """Return parsed events as a table."""
-    names = contract.event.fields
-    rows = [[e.event_id, e.event_time, *(e.fields[name] for name in names)] for e in events]
-    return _table(event_schema(contract), rows)
+def table_of(schema: pl.Schema, rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    """Return rows as a table: by columns, which polars takes in several times as fast as rows."""
+    columns = zip(*rows, strict=True) if rows else repeat((), len(schema))
+    return pl.DataFrame(
+        [_series(name, dtype, cells) for (name, dtype), cells in zip(schema.items(), columns, strict=True)]
+    )
 
 
-def label_table(contract: Contract, labels: Iterable[ParsedLabel]) -> pl.DataFrame:
-    """Return parsed labels as a table."""
-    names = contract.label.facts
-    rows = [[x.event_id, x.label_time, x.value, *(x.facts[name] for name in names)] for x in labels]
-    return _table(label_schema(contract), rows)
-
-
-class TableReader(Generic[Parsed]):
+class TableReader:
     """Reads the raw rows of one kind.
 
     A row alone is parsed. Of columns, the cells are looked at in a few strokes; a row in which that finds
     anything out of the ordinary is parsed too, so that the parser alone says what is wrong with a row.
     """
 
-    def __init__(
-        self,
-        checks: Sequence[Check],
-        parse: Callable[[bytes], Parsed],
-        tabled: Callable[[Iterable[Parsed]], pl.DataFrame],
-    ) -> None:
-        """Take what columns must hold, the parser of a row, and what makes a table of its rows."""
+    def __init__(self, checks: Sequence[Check], schema: pl.Schema, parse: Callable[[bytes], list[Any]]) -> None:
+        """Take what columns must hold, and the parser that makes cells of a row, for columns of that schema."""
         self._checks = checks
+        self._schema = schema
         self._parse = parse
-        self._tabled = tabled
-        self._none = Table(tabled([]), [], [])
+        self._none = Table(table_of(schema, []), [], [])
 
     def read(self, raw: Sequence[Raw]) -> Table:
         """Return the rows that keep the contract and what is wrong with the others, in the order they came."""
@@ -97,7 +84,7 @@ class TableReader(Generic[Parsed]):
         return Table(rows, [p for t in tables for p in t.places], [f for t in tables for f in t.faults])
 
     def _alone(self, values: Sequence[bytes]) -> Table:
-        good: list[Parsed] = []
+        good: list[list[Any]] = []
         places: list[int] = []
         faults: list[tuple[int, str]] = []
         for place, value in enumerate(values):
@@ -107,7 +94,7 @@ class TableReader(Generic[Parsed]):
                 faults.append((place, str(error)))
             else:
                 places.append(place)
-        return Table(self._tabled(good), places, faults)
+        return Table(table_of(self._schema, good), places, faults)
 
     def _columns(self, raw: pl.DataFrame) -> Table:
         rows, sound = checked(raw, self._checks)
@@ -121,20 +108,20 @@ class TableReader(Generic[Parsed]):
         return Table(pl.concat([rows.filter(sound), parsed.rows])[order], places[order].tolist(), faults)
 
 
-def event_reader(contract: Contract) -> TableReader[ParsedEvent]:
+def event_reader(contract: Contract) -> TableReader:
     """Return what reads the events of a contract."""
     event = contract.event
     fields = [field_check(n, spec) if n != event.entity else id_check(n) for n, spec in event.fields.items()]
     checks = [id_check(event.id), time_check(event.time), *fields]
-    return TableReader(checks, EventParser(contract).parse, lambda events: event_table(contract, events))
+    return TableReader(checks, event_schema(contract), EventParser(contract).cells)
 
 
-def label_reader(contract: Contract) -> TableReader[ParsedLabel]:
+def label_reader(contract: Contract) -> TableReader:
     """Return what reads the labels of a contract."""
     label = contract.label
     checks = [id_check(label.id), time_check(label.time), truth_check(label.field)]
     checks += [field_check(name, spec) for name, spec in label.facts.items()]
-    return TableReader(checks, LabelParser(contract).parse, lambda labels: label_table(contract, labels))
+    return TableReader(checks, label_schema(contract), LabelParser(contract).cells)
 
 
 def values_at(raw: Sequence[Raw], places: Sequence[int]) -> list[bytes]:
@@ -163,15 +150,9 @@ def _dtypes(specs: dict[str, FieldSpec]) -> dict[str, pl.DataType]:
     return {name: DTYPES[spec.type] for name, spec in specs.items()}
 
 
-def _table(schema: pl.Schema, rows: Sequence[list[Any]]) -> pl.DataFrame:
-    """Return rows as a table; times go by microseconds, ten times as fast as by Python's datetimes."""
-    times = [at for at, dtype in enumerate(schema.values()) if isinstance(dtype, pl.Datetime)]
-    for row in rows:
-        for at in times:
-            row[at] = None if row[at] is None else microseconds(row[at])
-    whole = {name: pl.Int64() if isinstance(dtype, pl.Datetime) else dtype for name, dtype in schema.items()}
-    table = pl.DataFrame(rows, whole, orient="row")
-    for at in times:
-        cells = table.to_series(at)
-        table.replace_column(at, cells.cast(schema[cells.name]))
-    return table
+def _series(name: str, dtype: pl.DataType, cells: Sequence[Any]) -> pl.Series:
+    """Return cells as a column; times go by microseconds, ten times as fast as by Python's datetimes."""
+    if isinstance(dtype, pl.Datetime):
+        times = [None if cell is None else microseconds(cell) for cell in cells]
+        return pl.Series(name, times, pl.Int64()).cast(dtype)
+    return pl.Series(name, cells, dtype)

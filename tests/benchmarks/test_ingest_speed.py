@@ -65,7 +65,7 @@ features:
   seconds_1s: {{aggregate: mean, of: seconds, by: [cell], over: 1s}}
   faults_5s: {{aggregate: mean, of: fault, by: [line], over: 5s}}
 training: {{cold_start_after: 1h}}
-canary: {{max_duration: 1h}}
+canary: {{share: 0.1, max_duration: 1h}}
 """
 
 

@@ -5,7 +5,7 @@ That they are the same bytes is tested against Feast's own functions (tests/home
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -31,7 +31,7 @@ class EncodedRow(NamedTuple):
 
     key: bytes
     event_time: datetime
-    cells: list[bytes]
+    cells: Sequence[bytes]
 
 
 class QuickStore(ABC):
@@ -91,14 +91,18 @@ def key_encoder(version: int) -> Callable[[str], bytes]:
     return encode
 
 
-def encoded(value: Cell, *, categorical: bool) -> bytes:
-    """Return a feature's cell: a text if it is categorical, a list if it is a vector, else a float of 64 bits."""
-    if value is None:
-        return _MISSING
+def encoded(values: Iterable[Cell], *, categorical: bool) -> list[bytes]:
+    """Return a feature's cells: texts if it is categorical, lists where they are vectors, else floats of 64 bits."""
+    if categorical:
+        return [_MISSING if value is None else _text(str(value)) for value in values]
+    return [_MISSING if value is None else _numbers(value) for value in values]
+
+
+def _numbers(value: Cell) -> bytes:
     if isinstance(value, tuple):
         cell: bytes = Value(double_list_val=DoubleList(val=value)).SerializeToString()
         return cell
-    return _text(str(value)) if categorical else _DOUBLE_CELL.pack(_DOUBLE, float(value))
+    return _DOUBLE_CELL.pack(_DOUBLE, value)
 
 
 def decoded(cell: bytes | None) -> Cell:

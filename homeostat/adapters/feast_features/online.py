@@ -66,13 +66,13 @@ class FeastOnlineFeatures:
             kept = last.get(row.entity_id)
             if kept is None or kept.event_time <= row.event_time:
                 last[row.entity_id] = row
+        if not last:
+            return
         with self._errors():
             if isinstance(self._store, QuickStore):
-                made = [EncodedRow(self._key(row.entity_id), row.event_time, self._cells(row)) for row in last.values()]
-                self._store.write_encoded(self._config, self._view, self._names, made)
+                self._store.write_encoded(self._config, self._view, self._names, self._encoded([*last.values()]))
             else:
-                plain = [self._plain(row) for row in last.values()]
-                self._store.online_write_batch(self._config, self._view, plain, None)
+                self._store.online_write_batch(self._config, self._view, self._plain([*last.values()]), None)
 
     def read(self, entity_ids: Sequence[str]) -> list[OnlineRow | None]:
         """Return one row per id in the order asked, None where the entity is unknown.
@@ -99,14 +99,18 @@ class FeastOnlineFeatures:
         with self._errors():
             return self._store.forget(self._config, self._view, before)
 
-    def _cells(self, row: FeatureRow) -> list[bytes]:
-        cells = [encoded(value, categorical=c.categorical) for c, value in zip(self._columns, row.values, strict=True)]
-        return [*cells, encoded_time(row.event_time)]
+    def _encoded(self, rows: Sequence[FeatureRow]) -> list[EncodedRow]:
+        """Return rows as a store writes them, encoded column by column."""
+        columns = zip(*(row.values for row in rows), strict=True)
+        cells = [encoded(column, categorical=c.categorical) for c, column in zip(self._columns, columns, strict=True)]
+        times = [row.event_time for row in rows]
+        keys = [self._key(row.entity_id) for row in rows]
+        return list(map(EncodedRow, keys, times, zip(*cells, map(encoded_time, times), strict=True)))
 
-    def _plain(self, row: FeatureRow) -> tuple[EntityKey, dict[str, Value], datetime, datetime | None]:
-        """Return a row as any of Feast's stores takes it."""
-        cells = [Value.FromString(cell) for cell in self._cells(row)]
-        return entity_key(row.entity_id), dict(zip(self._names, cells, strict=True)), row.event_time, None
+    def _plain(self, rows: Sequence[FeatureRow]) -> list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]:
+        """Return rows as any of Feast's stores takes them."""
+        made = [dict(zip(self._names, map(Value.FromString, row.cells), strict=True)) for row in self._encoded(rows)]
+        return [(entity_key(row.entity_id), cells, row.event_time, None) for row, cells in zip(rows, made, strict=True)]
 
     def _stored(self, ids: Sequence[str]) -> Iterable[Sequence[bytes | None]]:
         """Return the cells of each entity."""

@@ -24,18 +24,19 @@ def test_a_key_is_the_one_that_feast_makes(entity_id: str) -> None:
     assert key_encoder(3)(entity_id) == serialize_entity_key(entity_key(entity_id), 3)
 
 
-@given(st.floats() | st.integers(-(2**63), 2**63 - 1))
-def test_a_number_is_stored_as_a_float_zero_and_what_is_not_finite_too(value: float) -> None:
-    assert encoded(value, categorical=False) == Value(double_val=value).SerializeToString()
+@given(st.lists(st.none() | st.booleans() | st.floats() | st.integers(-(2**63), 2**63 - 1)))
+def test_numbers_are_stored_as_floats_zero_and_what_is_not_finite_too(values: list[float | None]) -> None:
+    assert encoded(values, categorical=False) == [Value(double_val=x).SerializeToString() for x in values]
 
 
-@given(TEXTS)
-def test_a_category_is_stored_as_a_text_the_empty_one_too(value: str) -> None:
-    assert encoded(value, categorical=True) == Value(string_val=value).SerializeToString()
+@given(st.lists(st.none() | TEXTS))
+def test_categories_are_stored_as_texts_the_empty_one_too(values: list[str | None]) -> None:
+    assert encoded(values, categorical=True) == [Value(string_val=x).SerializeToString() for x in values]
 
 
 def test_what_is_missing_is_stored_as_a_value_that_holds_nothing() -> None:
-    assert encoded(None, categorical=True) == encoded(None, categorical=False) == Value().SerializeToString()
+    nothing = [Value().SerializeToString()]
+    assert encoded([None], categorical=True) == encoded([None], categorical=False) == nothing
 
 
 @given(st.datetimes(timezones=st.just(UTC)))

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from homeostat.contract.model import Contract
+from homeostat.errors import InvalidRecordError
 from homeostat.features.parsing import EventParser
-from homeostat.features.tables import TableReader, event_reader, label_reader, values_at
+from homeostat.features.tables import TableReader, event_reader, event_schema, label_reader, values_at
 from homeostat.tabular import json_rows
 
 MAKERS = (event_reader, label_reader)
@@ -61,7 +62,7 @@ FITTING = {
     "items": pa.int64(),
     "member": pa.bool_(),
 }
-NAMES: dict[Callable[[Contract], TableReader[Any]], list[str]] = {
+NAMES: dict[Callable[[Contract], TableReader], list[str]] = {
     event_reader: ["event_id", "event_time", "customer", "store", "amount", "items", "member", "due"],
     label_reader: ["event_id", "label_time", "refunded", "loss", "reason"],
 }
@@ -71,7 +72,7 @@ NAMES: dict[Callable[[Contract], TableReader[Any]], list[str]] = {
 @settings(deadline=None, max_examples=150)
 @given(data=st.data(), rows=st.integers(1, 5))
 def test_columns_give_what_their_rows_alone_give(
-    shop: Contract, make: Callable[[Contract], TableReader[Any]], data: st.DataObject, rows: int
+    shop: Contract, make: Callable[[Contract], TableReader], data: st.DataObject, rows: int
 ) -> None:
     table = data.draw(columns(NAMES[make], rows))
     reader = make(shop)
@@ -79,6 +80,48 @@ def test_columns_give_what_their_rows_alone_give(
     whole = reader.read([table])
     assert_frame_equal(whole.rows, alone.rows, check_exact=True)
     assert (whole.places, whole.faults) == (alone.places, alone.faults)
+
+
+ODD: dict[str, Sequence[str]] = {
+    "event_id": ['"e"', '""', "7", '"\\ud800"', "null"],
+    "event_time": ['"2024-03-01T12:00:00Z"', '"2024-03-01T12:00:00.5+02:00"', '"1800-01-01T00:00:00Z"', "0", '"x"'],
+    "customer": ['"ann"', '"\\u00e9"', '""', "null"],
+    "store": ['"north"', "null", "[1]"],
+    "amount": ["12", "12.5", "1e999", "NaN", "-1", "null", '"12"', str(2**70)],
+    "items": ["3", "3.0", "3.5", str(2**63), str(2**53 + 1), "-0.0", "true"],
+    "member": ["true", "false", "1", "null"],
+    "due": ['"0001-01-01T00:00:00+14:00"', '"2024-03-02T00:00:00-05:00"', "null", '"tomorrow"'],
+    "extra": ['{"a": [1, {"b": null}]}'],
+}
+members = st.sampled_from([(name, text) for name, all_of in ODD.items() for text in all_of])
+first = [(name, texts_of[0]) for name, texts_of in ODD.items()]
+
+
+@st.composite
+def sent(draw: st.DrawFn) -> bytes:
+    """A message: an event with some members that were sent otherwise, twice or not at all, and bytes around it."""
+    left_out = draw(st.sets(st.sampled_from(range(len(first))), max_size=1))
+    body = [member for i, member in enumerate(first) if i not in left_out] + draw(st.lists(members, max_size=2))
+    text = ", ".join(f'"{name}": {cell}' for name, cell in draw(st.permutations(body)))
+    around = st.sampled_from([b""] * 12 + [b"\n", b" ", b"\xef\xbb\xbf", b"}", b",{}", b"\xff", b"\x00"])
+    whole = draw(around) + b"{" + text.encode() + b"}" + draw(around)
+    return draw(st.just(whole) | st.sampled_from([whole, whole, b"", b"{", b"null", b"[]", whole[:-1]]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(values=st.lists(sent(), min_size=1, max_size=8))
+def test_rows_read_together_are_what_the_parser_makes_of_each(shop: Contract, values: list[bytes]) -> None:
+    good, faults = [], []
+    for place, value in enumerate(values):
+        try:
+            good.append((place, EventParser(shop).parse(value)))
+        except InvalidRecordError as error:
+            faults.append((place, str(error)))
+    found = event_reader(shop).read(values)
+    assert (found.places, found.faults) == ([place for place, _ in good], faults)
+    assert found.rows.schema == event_schema(shop)
+    assert found.rows.rows() == [(e.event_id, e.event_time, *e.fields.values()) for _, e in good]
+    assert values_at(values, [place for place, _ in faults]) == [values[place] for place, _ in faults]
 
 
 @settings(deadline=None, max_examples=30)

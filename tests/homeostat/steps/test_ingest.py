@@ -1,64 +1,15 @@
 import json
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homeostat.batches import RawEvents
-from homeostat.contract.model import Contract
 from homeostat.errors import TransientError
 from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
 from homeostat.records import DeadLetter, FeatureRow, Label, RawEvent, RawLabel, Record
 from homeostat.steps.ingest import IngestStep
-from homeostat.tabular import feature_rows, json_rows
-
-START = datetime(2024, 3, 1, tzinfo=UTC)
-
-
-class FakeStores:
-    """The online store and the telemetry, on one dictionary each."""
-
-    def __init__(self) -> None:
-        self.online: dict[str, FeatureRow] = {}
-        self.counts: dict[tuple[str, ...], float] = {}
-        self.gauges: dict[str, float] = {}
-        self.broken = False
-
-    def write(self, rows: Sequence[FeatureRow]) -> None:
-        if self.broken:
-            raise TransientError("the disk is full")
-        self.online.update((row.entity_id, row) for row in sorted(rows, key=lambda row: row.event_time))
-
-    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
-        key = (name, *labels.values())
-        self.counts[key] = self.counts.get(key, 0) + value
-
-    def gauge(self, name: str, value: float, **_labels: str) -> None:
-        self.gauges[name] = value
-
-    def observe(self, name: str, value: float, **_labels: str) -> None:
-        raise AssertionError(name, value)
-
-
-@pytest.fixture(scope="session")
-def contract() -> Contract:
-    return Contract.model_validate(
-        {
-            "product": "calls",
-            "event": {"entity": "line", "fields": {"line": "string", "seconds": {"type": "number", "nullable": True}}},
-            "label": {"field": "fault", "delay": "10m", "maturity": "3h"},
-            "features": {
-                "seconds": {"field": "seconds"},
-                "calls_2h": {"aggregate": "count", "by": ["line"], "over": "2h"},
-                "faults_2h": {"aggregate": "mean", "of": "fault", "by": ["line"], "over": "2h"},
-            },
-        }
-    )
+from tests.homeostat.steps.ingesting import CONTRACT, FakeStores, at, event, label, only, reasons
 
 
 @pytest.fixture
@@ -67,29 +18,8 @@ def stores() -> FakeStores:
 
 
 @pytest.fixture
-def step(contract: Contract, stores: FakeStores) -> IngestStep:
-    return IngestStep(contract, stores, stores)  # type: ignore[arg-type]
-
-
-def at(minutes: float) -> datetime:
-    return START + timedelta(minutes=minutes)
-
-
-def event(event_id: str, minutes: float, line: str = "red", **fields: Any) -> RawEvent:
-    raw = {"event_id": event_id, "event_time": at(minutes).isoformat(), "line": line, "seconds": 1.0, **fields}
-    return RawEvent(json.dumps(raw).encode())
-
-
-def label(event_id: str, minutes: float, fault: Any = 1) -> RawLabel:
-    return RawLabel(json.dumps({"event_id": event_id, "label_time": at(minutes).isoformat(), "fault": fault}).encode())
-
-
-def only(kind: type[Any], records: Sequence[Record]) -> list[Any]:
-    return [record for record in records if isinstance(record, kind)]
-
-
-def reasons(records: Sequence[Record]) -> list[str]:
-    return [letter.reason for letter in only(DeadLetter, records)]
+def step(stores: FakeStores) -> IngestStep:
+    return IngestStep(CONTRACT, stores, stores)  # type: ignore[arg-type]
 
 
 def test_rows_and_labels_go_out_and_rows_are_stored(step: IngestStep, stores: FakeStores) -> None:
@@ -132,8 +62,8 @@ def test_the_same_bytes_make_the_same_letter_and_others_another(step: IngestStep
     assert len({first.letter_id, second.letter_id, as_label.letter_id}) == 3
 
 
-def test_an_event_by_the_lane_of_another_entity_is_quarantined(contract: Contract, stores: FakeStores) -> None:
-    step = IngestStep(contract, stores, stores, lambda line: line == "red")  # type: ignore[arg-type]
+def test_an_event_by_the_lane_of_another_entity_is_quarantined(stores: FakeStores) -> None:
+    step = IngestStep(CONTRACT, stores, stores, lambda line: line == "red")  # type: ignore[arg-type]
     out = step.handle([event("a", 0), event("b", 9, "blue"), event("c", 1)], at(10))
     assert [row.event_id for row in only(FeatureRow, out)] == ["a", "c"]
     assert reasons(out) == [
@@ -190,9 +120,7 @@ def test_a_batch_may_span_more_time_than_memory_does(step: IngestStep, stores: F
     assert {line: row.event_id for line, row in stores.online.items()} == {"red": "old", "blue": "new"}
 
 
-def test_a_batch_repeated_after_a_failed_write_comes_out_the_same(
-    step: IngestStep, stores: FakeStores, contract: Contract
-) -> None:
+def test_a_batch_repeated_after_a_failed_write_comes_out_the_same(step: IngestStep, stores: FakeStores) -> None:
     batch = [event("a", 0), label("a", 5), event("b", 70), event("late", 5), event("c", 90)]
     stores.broken = True
     with pytest.raises(TransientError):
@@ -200,7 +128,7 @@ def test_a_batch_repeated_after_a_failed_write_comes_out_the_same(
     stores.broken = False
     assert not any(stores.counts.values())
     other = FakeStores()
-    expected = IngestStep(contract, other, other).handle(batch, at(90))  # type: ignore[arg-type]
+    expected = IngestStep(CONTRACT, other, other).handle(batch, at(90))  # type: ignore[arg-type]
     assert step.handle(batch, at(90)) == expected
     assert stores.online == other.online
 
@@ -235,9 +163,7 @@ calls = st.lists(
 
 @settings(deadline=None, max_examples=40)
 @given(drawn=calls, data=st.data())
-def test_a_restarted_step_goes_on_like_one_that_never_stopped(
-    contract: Contract, drawn: Times, data: st.DataObject
-) -> None:
+def test_a_restarted_step_goes_on_like_one_that_never_stopped(drawn: Times, data: st.DataObject) -> None:
     stream: list[tuple[int, Record]] = []
     minutes = 0
     for i, (gap, line, delay) in enumerate(drawn):
@@ -248,7 +174,7 @@ def test_a_restarted_step_goes_on_like_one_that_never_stopped(
     records = [record for _, record in sorted(stream, key=lambda timed: timed[0])]
     cut = data.draw(st.integers(0, len(records)))
     end = at(minutes + 200)
-    make: Callable[[], IngestStep] = lambda: IngestStep(contract, *[FakeStores()] * 2)  # type: ignore[arg-type]  # noqa: E731
+    make: Callable[[], IngestStep] = lambda: IngestStep(CONTRACT, *[FakeStores()] * 2)  # type: ignore[arg-type]  # noqa: E731
     steady, restarted = make(), make()
     steady.handle(records[:cut], end)
     for kind in (RawEvent, RawLabel):  # a worker restores topic by topic
@@ -261,29 +187,3 @@ def test_after_a_restart_an_event_repeated_past_the_lateness_is_quarantined(step
     out = step.handle([event("a", 0), event("b", 100)], at(101))
     assert [row.event_id for row in only(FeatureRow, out)] == ["b"]
     assert reasons(out)[0].startswith("too late")
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    drawn=st.lists(st.tuples(st.integers(-90, 90), st.integers(0, 30), st.floats(-1, 100)), min_size=1, max_size=40),
-    cuts=st.lists(st.integers(0, 40), max_size=3),
-    copies=st.sampled_from([1, 3]),
-)
-def test_events_in_columns_are_handled_like_events_alone(
-    contract: Contract, drawn: list[tuple[int, int, float]], cuts: list[int], copies: int
-) -> None:
-    rows = [
-        {"event_id": f"e{number}", "event_time": at(100 + minutes), "line": f"l{number % 3}", "seconds": seconds}
-        for minutes, number, seconds in drawn
-    ] * copies
-    one, other = FakeStores(), FakeStores()
-    alone = IngestStep(contract, one, one)  # type: ignore[arg-type]
-    columns = IngestStep(contract, other, other)  # type: ignore[arg-type]
-    bounds = sorted({0, len(rows), *(min(cut, len(rows)) for cut in cuts)})
-    for start, stop in pairwise(bounds):
-        table = pl.DataFrame(rows[start:stop])
-        expected = alone.handle([RawEvent(value) for value in json_rows(table)], at(150))
-        found = columns.handle([RawEvents(table)], at(150))
-        assert feature_rows(found) == feature_rows(expected)
-        assert only(DeadLetter, found) == only(DeadLetter, expected)
-    assert (one.online, one.counts) == (other.online, other.counts)
