@@ -93,7 +93,8 @@ def _embedding_design(parted: Stretches, profile: Profile, embedder: Embedder, c
             mass=compared.mass,
             points=gaps,
             breadth=compared.breadth,
-        )
+        ),
+        of_many=True,  # one whitener for all hours
     )
 
 
