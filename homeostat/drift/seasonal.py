@@ -93,5 +93,6 @@ def _embedding_design(parted: Stretches, profile: Profile, embedder: Embedder, c
             mass=compared.mass,
             points=gaps,
             breadth=compared.breadth,
-        )
+        ),
+        of_many=True,  # one whitener for all hours
     )

@@ -17,8 +17,8 @@ class SeasonReference:
     """The training rows by hour of the season, and how far calm windows lie from the same hours of the others.
 
     Hours differ in how far they lie apart, and one measure stands for all of them: on a simulated cycle with six weeks
-    of training, windows of 1 and of 6 hours alarmed at 7.8 and 7.2 % where 5 % was stated (360 looks each, no floors),
-    days at 0.3 %, and by the hours of the day at 1.7 %.
+    of training, windows of 1, 6 and 24 hours alarmed at 3.6, 3.2 and 2.0 % where 5 % was stated (40 to 60 trainings,
+    40 to 60 looks each, no floors), windows of an hour by the hours of the day at 3.8 %.
 
     A column of many texts keeps the whole training span for its reference; so do the classifier and the diagnosis.
     """

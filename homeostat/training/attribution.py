@@ -45,7 +45,8 @@ def attribution(
         return float(row_losses(metric, labels, model.calibration.apply(model.core.margins(x))).mean())
 
     share = dict(zip(model.encoder.features, shares.tolist(), strict=True))
-    worths = [_worth(loss, matrix, model.encoder.place(n), seed) if share[n] > _IDLE else 0.0 for n in features]
+    places = model.encoder.places
+    worths = [_worth(loss, matrix, places[name], seed) if share[name] > _IDLE else 0.0 for name in features]
     return tuple(Attribution(share[name], worth) for name, worth in zip(features, worths, strict=True))
 
 

@@ -38,16 +38,27 @@ class Encoder:
         """The matrix columns that hold codes."""
         return [i for i, name in enumerate(self.owners) if name in self.codes]
 
-    def place(self, name: str) -> int | slice:
-        """Return the matrix column of a feature, the columns where it is a vector."""
-        start = self.owners.index(name) if self.widths.get(name, 1) else 0
-        return slice(start, start + self.widths[name]) if name in self.widths else start
+    @property
+    def places(self) -> dict[str, int | slice]:
+        """The matrix column of each feature, the columns where it is a vector."""
+        places: dict[str, int | slice] = {}
+        end = 0
+        for name in self.features:
+            width = self.widths.get(name)
+            places[name] = end if width is None else slice(end, end + width)
+            end += 1 if width is None else width
+        return places
+
+    @property
+    def size(self) -> int:
+        """Columns of the matrix."""
+        return len(self.features) + sum(self.widths.values()) - len(self.widths)
 
     def by_feature(self, x: np.ndarray) -> np.ndarray:
         """Return what matrix columns add up to by feature, shape (rows, features)."""
         if not self.widths:
             return x
-        parts = [(x[:, place], isinstance(place, slice)) for place in map(self.place, self.features)]
+        parts = [(x[:, place], isinstance(place, slice)) for place in self.places.values()]
         return np.stack([part.sum(axis=1) if many else part for part, many in parts], axis=1)
 
     def matrix(self, frame: pl.DataFrame) -> np.ndarray:
@@ -56,10 +67,10 @@ class Encoder:
         Raises:
             ModelError: A column is absent or has a type that can't be read.
         """
-        out = np.empty((frame.height, len(self.owners)), dtype=np.float32)
-        for name in self.features:
+        out = np.empty((frame.height, self.size), dtype=np.float32)
+        for name, place in self.places.items():
             try:
-                out[:, self.place(name)] = self._column(frame[name])
+                out[:, place] = self._column(frame[name])
             except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
                 raise ModelError(f"column {name!r} can't be scored: {error}") from error
         return out
@@ -73,11 +84,11 @@ class Encoder:
         Raises:
             ModelError: A column is absent or has a cell that can't be read.
         """
-        out = np.empty((len(next(iter(columns.values()), ())), len(self.owners)), dtype=np.float32)
+        out = np.empty((len(next(iter(columns.values()), ())), self.size), dtype=np.float32)
         with np.errstate(over="ignore"):  # too large for float32 reads as infinite, as polars has it
-            for name in self.features:
+            for name, place in self.places.items():
                 try:
-                    out[:, self.place(name)] = self._cells(name, columns[name])
+                    out[:, place] = self._cells(name, columns[name])
                 except (KeyError, ValueError, TypeError, OverflowError) as error:
                     raise ModelError(f"column {name!r} can't be scored: {error!r}") from error
         return out

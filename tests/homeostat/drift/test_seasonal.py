@@ -37,11 +37,13 @@ def stream(seed: int, hours: range, shift: float = 0.0) -> pl.DataFrame:
     return pl.DataFrame({"load": load, "kind": kind, "event_time": times, "score": 1 / (1 + np.exp(-load))})
 
 
-def trained(days: int = DAYS, knobs: DriftPolicy | None = None, weights: np.ndarray | None = None) -> Profile:
-    frame = stream(1, range(24 * days))
+def trained(
+    days: int = DAYS, knobs: DriftPolicy | None = None, weights: np.ndarray | None = None, seed: int = 1
+) -> Profile:
+    knobs, frame = knobs or policy(), stream(seed, range(24 * days))
     scores = frame["score"].to_numpy()
-    profile = build_profile(frame, NAMES, TEXTS, scores, weights, expected_loss=0.5, seed=1, window=WINDOW)
-    return with_season(profile, frame, scores, weights, knobs or policy())
+    profile = build_profile(frame, NAMES, TEXTS, scores, weights, expected_loss=0.5, seed=1, window=knobs.window)
+    return with_season(profile, frame, scores, weights, knobs)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,19 @@ def test_a_cycle_alarms_no_more_than_stated_and_a_shift_that_hides_in_it_is_foun
     # without the season a shift of 0.4 deviations is no further than one hour lies from another
     assert looks(counter, policy(), shift=0.4, number=60) >= 0.95
     assert looks(counter, policy(None), shift=0.4, number=60) <= 0.5
+
+
+@pytest.mark.parametrize("hours", [1, 6])
+def test_windows_of_hours_alarm_no_more_than_stated_whatever_the_training(hours: int) -> None:
+    knobs = policy(min_psi=1e-9, min_ks=1e-9).model_copy(update={"window": hours * HOUR, "min_rows": 50})
+    trainings, looks_each, alarms = 10, 40, 0
+    for seed in range(trainings):
+        counter, rng = Counter(trained(knobs=knobs, seed=1000 + seed)), np.random.default_rng(seed)
+        for end in (24 * DAYS + rng.integers(0, 14 * 24, looks_each)).tolist():
+            window = counted(counter, stream(int(rng.integers(1 << 30)), range(end, end + hours)))
+            alarms += judge_window(window, (), knobs).status is DriftStatus.DRIFTED
+    # one unit of distance for all hours alarmed at 8 %, which 400 looks tell from 5 %
+    assert binomtest(alarms, trainings * looks_each).proportion_ci(0.95, "exact").low <= 0.05
 
 
 def test_the_report_says_which_reference_was_used(counter: Counter) -> None:
