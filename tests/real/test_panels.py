@@ -58,6 +58,7 @@ def recorded(folder: Path) -> Path:
         "maker": rng.choice(["acme", "bolt"], rows),
         "load": load,
         "wind": wind,
+        "sound": [json.dumps(sound) for sound in rng.normal(0, 1, (rows, 4)).round(3).tolist()],
         "fails": np.where(rng.uniform(size=rows) < 1 / (1 + np.exp(-logit)), "yes", "no"),
         "event_time": [(START + timedelta(days=float(at))).isoformat() for at in day],
         "label_time": [(START + timedelta(days=float(at))).isoformat() for at in known],
@@ -70,6 +71,8 @@ def recorded(folder: Path) -> Path:
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("panels")
     contract = yaml.safe_load(CONTRACT.read_text()) | {"budget": {"usd_per_1k_predictions": 0.01}}
+    contract["event"]["fields"]["sound"] = {"type": "vector", "size": 4}
+    contract["features"]["sound"] = {"field": "sound"}
     (folder / "contract.yaml").write_text(yaml.safe_dump(contract, sort_keys=False))
     yield from started(Up(folder / "home", "--clock", "stream", contract=folder / "contract.yaml"))
 
