@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from homeostat.processes.instance import exclusive, run_folder
+from homeostat.processes.signals import on_signals
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _ALIVE = "alive.lock"
@@ -61,11 +62,11 @@ def life(home: Path | None = None) -> Iterator[Life]:
             pass
         mine.finish()
 
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: mine.finish())
     if home is None:
-        signal.signal(signal.SIGINT, lambda _signal, _frame: mine.finish())
+        on_signals(mine.finish, signal.SIGTERM, signal.SIGINT)
         yield mine
         return
+    on_signals(mine.finish, signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to answer, in its order
     with exclusive(run_folder(home) / _ALIVE, ORPHANED_WAIT_S, shared=True):
         Thread(target=watch, name="supervisor-watch", daemon=True).start()

@@ -4,9 +4,9 @@ import signal
 from collections.abc import Callable, Sequence
 from threading import Event
 from time import monotonic
-from types import FrameType
 
 from homeostat.processes.child import MAX_DEATHS, WITHIN_S, Child
+from homeostat.processes.signals import on_signals
 
 DONE, FAILED = 0, 1
 _LOOK_S = 0.1
@@ -22,15 +22,15 @@ class Interrupts:
 
     def install(self) -> None:
         """Take the signals of this process from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._interrupted)
+        on_signals(self.interrupt, signal.SIGINT, signal.SIGTERM)
 
     def wait(self, seconds: float) -> None:
         """Wait, or until the next signal."""
         self._event.wait(seconds)
         self._event.clear()
 
-    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
+    def interrupt(self) -> None:
+        """Count one more; called by any thread."""
         self.count += 1
         self._event.set()
 

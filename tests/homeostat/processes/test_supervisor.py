@@ -45,7 +45,7 @@ def test_the_first_interrupt_ends_the_children_in_order(make: Callable[..., Chil
 
     def interrupt() -> None:
         until(lambda: all(map(has_begun, children)))
-        interrupts._interrupted(signal.SIGINT, None)
+        interrupts.interrupt()
 
     supervisor = Supervisor(children, interrupts, said.append)
     assert supervisor.run(lambda: True, threading.Thread(target=interrupt).start) == 0
