@@ -35,7 +35,8 @@ class CanaryMemory:
         self._blocks = Blocks(policy.block)
         self._labelled: dict[Scorers, CellSums] = {}  # 1, label, then loss and score of each scorer
         self._sliced: defaultdict[str, dict[Scorers, CellSums]] = defaultdict(dict)  # the same by slice
-        self._answered: dict[Scorers, CellSums] = {}  # 1, then score, whether it was slow, and bin of each scorer
+        # 1, then score, whether it was slow, and bin of each scorer; by who scored and who was not to
+        self._answered: dict[tuple[Scorers, Scorers], CellSums] = {}
         self._outcomes: defaultdict[int, set[str]] = defaultdict(set)  # by block: event ids
         self._answers: defaultdict[int, set[str]] = defaultdict(set)
 
@@ -54,14 +55,14 @@ class CanaryMemory:
             self._add_labelled(scorers, found)
 
     def follow(self, answers: Iterable[Prediction | Outcome]) -> None:
-        """Add answers, which need no label; one that was added before changes nothing, nor does one beyond a sample."""
-        rows: defaultdict[Scorers, list[Prediction | Outcome]] = defaultdict(list)
+        """Add answers, which need no label; one that was added before changes nothing."""
+        rows: defaultdict[tuple[Scorers, Scorers], list[Prediction | Outcome]] = defaultdict(list)
         for answer in answers:
-            if answer.scores and not answer.spared and self._is_new(answer, self._answers):
-                rows[tuple(sorted(answer.scores))].append(answer)
-        for scorers, found in rows.items():
+            if answer.scores and self._is_new(answer, self._answers):
+                rows[tuple(sorted(answer.scores)), answer.spared].append(answer)
+        for (scorers, spared), found in rows.items():
             values = np.hstack([np.ones((len(found), 1)), *(_described(found, version) for version in scorers)])
-            kept = self._answered.setdefault(scorers, CellSums(values.shape[1]))
+            kept = self._answered.setdefault((scorers, spared), CellSums(values.shape[1]))
             kept.add(self._indices(found), [group_of(row.entity_id) for row in found], values)
 
     def trial(self, incumbent: str, rival: str, since: datetime, *, labelled_since: datetime | None = None) -> Trial:
@@ -159,15 +160,20 @@ class CanaryMemory:
         return table
 
     def _health(self, version: str, blocks: Sequence[int]) -> Health:
-        counts = {scorers: round(sums.total(blocks)[0]) for scorers, sums in self._answered.items()}
-        scored = sum(rows for scorers, rows in counts.items() if version in scorers)
-        return Health(scored, sum(counts.values()) - scored)
+        scored = failed = 0
+        for (scorers, spared), sums in self._answered.items():
+            rows = round(sums.total(blocks)[0])
+            scored += rows * (version in scorers)
+            failed += rows * (version not in scorers + spared)
+        return Health(scored, failed)
 
     def _shift(self, incumbent: str, rival: str, blocks: Sequence[int]) -> Shift:
         rows, seen = np.zeros((2, len(blocks), GROUPS))
         failed = np.zeros((2, len(blocks), GROUPS))
         both = np.zeros((2, len(blocks), GROUPS, _DESCRIBED))
-        for scorers, sums in self._answered.items():
+        for (scorers, spared), sums in self._answered.items():
+            if not {incumbent, rival}.isdisjoint(spared):  # it says nothing of who was not to score it
+                continue
             table = sums.table(blocks)
             seen += table[:, :, 0]
             answered = [version in scorers for version in (incumbent, rival)]

@@ -156,7 +156,9 @@ class CanaryPolicy(Part):
     @model_validator(mode="after")
     def _climbs(self) -> Self:
         if self.shadow_sample < 1 and self.climb[:1] != (0,):
-            raise ValueError("expected steps: that begin with 0, a shadow, for the shadow_sample: to be of")
+            raise ValueError(
+                "shadow_sample: is a share of a shadow's rows: expected steps: that begin with 0, like [0, 0.25, 1]"
+            )
         if self.share is not None and "steps" not in self.model_fields_set:
             return self
         if self.share is not None:

@@ -123,9 +123,20 @@ def test_rows_beyond_the_sample_of_a_shadow_are_no_failures() -> None:
     found = memory()
     found.follow(replace(answer(i, {"1": 0.5}), spared=("2",)) if i in beyond else answer(i, BOTH) for i in range(19))
     found.fold(replace(outcome(i, {"0": 0.4, "1": 0.5}), spared=("2",)) for i in beyond)
-    assert found.trial("1", "2", START).rival == found.trial("1", "2", START).incumbent == Health(scored=6)
+    trial = found.trial("1", "2", START)
+    assert (trial.rival, trial.incumbent) == (Health(scored=6), Health(scored=18))
+    assert float(trial.shift.rows.sum()) == float(trial.shift.seen.sum()) == 6
     assert found.scored("2", START) == 6
     assert compared(found, "0", "1").row_count == 8  # of the others they say what they say
+
+
+def test_a_row_that_a_shadow_was_spared_counts_for_the_others() -> None:
+    found = memory()
+    found.follow(replace(answer(i, {"0": 0.4} if i == 8 else {"0": 0.4, "1": 0.5}), spared=("2",)) for i in range(13))
+    trial = found.trial("0", "1", START)
+    assert (trial.incumbent, trial.rival) == (Health(scored=12), Health(scored=11, failed=1))
+    assert [float(rows.sum()) for rows in (trial.shift.seen, trial.shift.rows, trial.shift.rival_failed)] == [12, 11, 1]
+    assert found.trial("1", "2", START).rival == Health()
 
 
 def test_rows_from_before_the_canary_are_no_failures() -> None:

@@ -54,5 +54,5 @@ def test_a_batch_without_a_row_of_its_sample_is_not_put_before_it() -> None:
 
 @pytest.mark.parametrize("policy", [{}, {"share": 0.3}, {"steps": [0.05, 1.0]}])
 def test_a_sample_without_a_shadow_is_refused(policy: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="begin with 0, a shadow, for the shadow_sample: to be of"):
+    with pytest.raises(ValueError, match="share of a shadow's rows: expected steps: that begin with 0"):
         CanaryPolicy.model_validate({**policy, "shadow_sample": 0.5})
