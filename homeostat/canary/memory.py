@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 
@@ -99,9 +100,9 @@ class CanaryMemory:
     def forget(self, before: datetime) -> None:
         """Drop what happened before a time."""
         limit = self._blocks.index(before)
-        for kept in (self._labelled, self._answered, *self._sliced.values()):
-            for sums in kept.values():
-                sums.forget(limit)
+        sliced = chain.from_iterable(kept.values() for kept in self._sliced.values())
+        for sums in chain(self._labelled.values(), self._answered.values(), sliced):
+            sums.forget(limit)
         for seen in (self._outcomes, self._answers):
             for block in [block for block in seen if block < limit]:
                 del seen[block]
