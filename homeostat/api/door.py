@@ -19,13 +19,24 @@ STOPPING = "stopping"
 
 
 class FrontDoor(Protocol):
-    """What the API needs of a product's front; ``send`` and ``predict`` return at once."""
+    """What the API needs of a product's front; all of it returns at once."""
 
     contract: Contract
 
     @property
     def failure(self) -> BaseException | None:
         """What ended the front, None while it works."""
+
+    def admit(self, rows: int, *, stored: bool) -> None:
+        """Return where so many rows would be taken now; to judge them first takes far longer than to refuse them.
+
+        Args:
+            rows: How many.
+            stored: Whether they are records for the log, no questions about what is stored.
+
+        Raises:
+            OverloadedError: They would not.
+        """
 
     def send(self, events: Sequence[bytes], labels: Sequence[bytes]) -> Future[None]:
         """Return a future that is done when the records are durable.

@@ -19,6 +19,9 @@ from homeostat.features.parsing import EARLIEST, EventParser, LabelParser
 from homeostat.features.query import Query
 from homeostat.steps.ingest import CLOCK_SLACK
 
+Admit = Callable[[int, bool], None]
+"""Takes how many rows there are and whether they are for the log; raises where they would not be taken."""
+
 _REFUSED = "nothing was stored"
 
 
@@ -34,35 +37,40 @@ class Reader:
         self._labels = LabelParser(contract)
         self._questions = QuestionReader(contract)
 
-    def events(self, body: bytes, now: datetime) -> list[bytes]:
-        """Return the events of a body, each as its producer wrote it.
+    def events(self, body: bytes, now: datetime, admit: Admit = lambda *_: None) -> list[bytes]:
+        """Return the events of a body, each as its producer wrote it; ``admit`` is asked before they are judged.
 
         Raises:
             ProblemError: The body or one of its events is not as the contract wants it.
         """
-        return self._read(body, "events", lambda raw, at: self._event(raw, at, now))
+        return self._read(body, "events", lambda raw, at: self._event(raw, at, now), admit)
 
-    def labels(self, body: bytes, now: datetime) -> list[bytes]:
-        """Return the labels of a body, each as its producer wrote it.
+    def labels(self, body: bytes, now: datetime, admit: Admit = lambda *_: None) -> list[bytes]:
+        """Return the labels of a body, each as its producer wrote it; ``admit`` is asked before they are judged.
 
         Raises:
             ProblemError: The body or one of its labels is not as the contract wants it.
         """
-        return self._read(body, "labels", lambda raw, at: self._label(raw, at, now))
+        return self._read(body, "labels", lambda raw, at: self._label(raw, at, now), admit)
 
-    def rows(self, body: bytes, now: datetime) -> list[bytes | Query]:
-        """Return the rows to predict: events as bytes, or queries.
+    def rows(self, body: bytes, now: datetime, admit: Admit = lambda *_: None) -> list[bytes | Query]:
+        """Return the rows to predict: events as bytes, or queries; ``admit`` is asked once the first shows which.
 
         Raises:
             ProblemError: The body or one of its rows can't be understood.
         """
-        return self._read(body, "rows", lambda raw, at: self._row(raw, at, now))
+        return self._read(body, "rows", lambda raw, at: self._row(raw, at, now), admit)
 
-    def _read(self, body: bytes, key: str, judge: Callable[[bytes, str], tuple[Any, Sequence[Fault]]]) -> list[Any]:
+    def _read(
+        self, body: bytes, key: str, judge: Callable[[bytes, str], tuple[Any, Sequence[Fault]]], admit: Admit
+    ) -> list[Any]:
         records: list[Any] = []
         faults: list[Fault] = []
-        for i, raw in enumerate(rows_of(body, key, self._most_rows)):
+        rows = rows_of(body, key, self._most_rows)
+        for i, raw in enumerate(rows):
             record, found = judge(raw, f"/{key}/{i}")
+            if i == 0:
+                admit(len(rows), isinstance(record, bytes))
             records.append(record)
             faults += found
             if len(faults) >= MOST_FAULTS:

@@ -1,8 +1,9 @@
 """The routes of one product."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from homeostat.api.describe import Description, Responses, answer, body, problem
 from homeostat.api.door import STOPPING, ClockDesk, Served
 from homeostat.api.models import Accepted, Model, Predictions, asked_model, event_model, label_model, list_model
 from homeostat.api.problems import refused, unavailable
-from homeostat.api.requests import Reader
+from homeostat.api.requests import Admit, Reader
 from homeostat.api.roles import Right
 from homeostat.api.tokens import demanding
 from homeostat.errors import InvalidRecordError, OverloadedError, TransientError
@@ -44,6 +45,7 @@ class ProductRoutes:
         self._clock = clock
         self._limits = limits
         self._reader = Reader(served.front.contract, limits)
+        self._turn = asyncio.Lock()
 
     @property
     def paths(self) -> Mapping[str, Route]:
@@ -125,19 +127,30 @@ class ProductRoutes:
             raise unavailable(error) from error
         return Response(lines, media_type=_LINES)
 
-    async def _read(self, request: Request, read: Callable[[bytes, datetime], T]) -> T:
+    async def _read(self, request: Request, read: Callable[[bytes, datetime, Admit], T]) -> T:
         content = await read_body(request, self._limits)
-        if len(content) > _LARGE_BYTES:
-            return await asyncio.to_thread(read, content, self._clock.now())
-        return read(content, self._clock.now())
+        if len(content) <= _LARGE_BYTES:
+            return read(content, self._clock.now(), self._admit)
+        async with self._turn:  # one at a time: no faster by several, and each is admitted by what waits by then
+            return await asyncio.to_thread(read, content, self._clock.now(), self._admit)
 
-    async def _done(self, begin: Callable[[], Future[T]]) -> T:
-        """Hand something to the front and return its result, or say when to come back."""
+    def _admit(self, rows: int, stored: bool) -> None:  # noqa: FBT001 - the shape of a callback
+        with self._refusing():
+            self._front.admit(rows, stored=stored)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Say when to come back where the front takes no more."""
         try:
-            future = asyncio.wrap_future(begin())
+            yield
         except OverloadedError as error:
             over = self._front.failure is not None or self._front.ready() == STOPPING
             raise unavailable(error, 503 if over else 429) from error
+
+    async def _done(self, begin: Callable[[], Future[T]]) -> T:
+        """Hand something to the front and return its result, or say when to come back."""
+        with self._refusing():
+            future = asyncio.wrap_future(begin())
         done, _ = await asyncio.wait([future], timeout=self._limits.answer_s)
         if not done:
             future.cancel()

@@ -110,6 +110,17 @@ class Front:
             return "stopping"
         return self._why_not or (self._queries.ready() if self._queries else None)
 
+    def admit(self, rows: int, *, stored: bool) -> None:
+        """Return where so many rows would be taken now, records for the log or questions about what is stored.
+
+        Raises:
+            OverloadedError: Too much waits already, or the front is stopping.
+        """
+        if self._queries and not stored:
+            self._queries.admit(rows, stored=False)
+        else:
+            self._waiting.admit(rows)
+
     def send(self, events: Sequence[bytes], labels: Sequence[bytes]) -> Future[None]:
         """Return a future that is done when all records are durable in the log.
 

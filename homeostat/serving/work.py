@@ -130,10 +130,7 @@ class Waiting:
             OverloadedError: Too much waits already, or the queue was closed.
         """
         with self._bell:
-            if self._closed is not None:
-                raise OverloadedError(self._closed, _RESTART_S)
-            if self._queue:
-                self._refuse_beyond(self._rows + work.rows)
+            self._admit(work.rows)
             self._queue.append(work)
             self._rows += work.rows
             self._undone += 1
@@ -141,6 +138,15 @@ class Waiting:
             if len(self._queue) >= self._enough:
                 self._bell.notify_all()
         work.future.add_done_callback(self._note_done)
+
+    def admit(self, rows: int) -> None:
+        """Return where work of so many rows could be put in now; nothing is kept free for it.
+
+        Raises:
+            OverloadedError: Too much waits already, or the queue was closed.
+        """
+        with self._bell:
+            self._admit(rows)
 
     def take(self, most_rows: int, wait_s: float) -> list[Work]:
         """Return the oldest work up to ``most_rows`` (one piece at least), or nothing after ``wait_s`` or a ring.
@@ -185,6 +191,12 @@ class Waiting:
         """
         with self._bell:
             self._pace.note(rows, spent_s)
+
+    def _admit(self, rows: int) -> None:
+        if self._closed is not None:
+            raise OverloadedError(self._closed, _RESTART_S)
+        if self._queue:
+            self._refuse_beyond(self._rows + rows)
 
     def _gather(self, crowd: int) -> None:
         """Give a crowd that asked at once a moment to do so again: what a batch costs whatever its size is shared.

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from homeostat.adapters.memory import MemoryLedger, MemoryLog
 from homeostat.api import Limits, Served, build_app
 from homeostat.contract.model import Contract
-from homeostat.errors import HomeostatError
+from homeostat.errors import HomeostatError, OverloadedError
 from homeostat.features.query import Query
 from homeostat.records import Arm, Prediction
 from homeostat.serving import Front, build_front
@@ -82,6 +82,7 @@ class Door:
         self.contract = contract
         self.failure: BaseException | None = None
         self.why_not: str | None = None
+        self.full: OverloadedError | None = None  # before rows are judged
         self.refuse: Exception | None = None  # at once
         self.fail: Exception | None = None  # later
         self.hold = False  # do not answer
@@ -92,6 +93,10 @@ class Door:
 
     def ready(self) -> str | None:
         return self.why_not
+
+    def admit(self, rows: int, *, stored: bool) -> None:
+        if self.full:
+            raise self.full
 
     def send(self, events: Sequence[bytes], labels: Sequence[bytes]) -> Future[None]:
         future = self._future(None)

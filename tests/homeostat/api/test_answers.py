@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,6 +66,43 @@ def test_overload_says_when_to_come_back(door: Door, at_door: Client, path: str,
     answer = at_door.post(f"/v1/calls/{path}", json=body)
     assert "rows wait" in told(answer, 429)["detail"]
     assert answer.headers["retry-after"] == "3"
+
+
+@pytest.mark.parametrize(("path", "body"), REQUESTS)
+def test_overload_is_told_before_all_rows_are_judged(
+    door: Door, at_door: Client, path: str, body: dict[str, Any]
+) -> None:
+    ((key, rows),) = body.items()
+    broken = {key: [*rows, {"nothing": "known"}]}
+    told(at_door.post(f"/v1/calls/{path}", json=broken), 422)
+    door.full = OverloadedError("10,000 rows wait", 2.3)
+    answer = at_door.post(f"/v1/calls/{path}", json=broken)
+    assert "rows wait" in told(answer, 429)["detail"]
+    assert answer.headers["retry-after"] == "3"
+
+
+def test_large_bodies_are_judged_one_at_a_time_and_each_by_what_waits_then(door: Door) -> None:
+    judging, together, pause = Counter[str](), list[int](), threading.Event()  # the event is never set
+
+    def admit(rows: int, *, stored: bool) -> None:
+        judging["now"] += 1
+        together.append(judging["now"])
+        pause.wait(0.02)
+        judging["now"] -= 1
+        if len(together) > 2:
+            raise OverloadedError("too many", 1.0)
+
+    door.admit = admit  # type: ignore[method-assign]
+    client = Client(make_app(door, limits=Limits()))
+    body = {"events": [event(i, kind="x" * 1_000) for i in range(100)]}
+
+    async def play() -> list[int]:
+        async with client.session() as session:
+            answers = await asyncio.gather(*(session.post("/v1/calls/events", json=body) for _ in range(6)))
+            return sorted(answer.status_code for answer in answers)
+
+    assert asyncio.run(play()) == [202, 202, 429, 429, 429, 429]
+    assert set(together) == {1}
 
 
 @pytest.mark.parametrize(("path", "body"), REQUESTS)

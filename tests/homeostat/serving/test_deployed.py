@@ -71,6 +71,18 @@ def asking(number: int) -> Asking:
     return Asking((event(number),), (f"e{number}",))
 
 
+def test_questions_are_admitted_by_the_questions_that_wait_and_records_by_the_records(
+    front: Front, elsewhere: Elsewhere
+) -> None:
+    elsewhere.goes_on.clear()
+    front.wake()
+    assert elsewhere.busy.wait(SOON_S)
+    front.send([event(i) for i in range(10_000)], ())
+    with pytest.raises(OverloadedError, match="rows wait"):
+        front.admit(1, stored=True)
+    front.admit(1, stored=False)
+
+
 def test_who_asks_about_an_entity_waits_for_no_event_of_others(
     stack: Stack, front: Front, elsewhere: Elsewhere
 ) -> None:

@@ -49,9 +49,12 @@ def test_who_is_let_in_would_be_done_in_time_or_is_one_of_a_few_and_nobody_else_
     for count in pieces:
         in_time = pace.expected_s(ahead + count) <= most_s and ahead + count <= 10_000
         if in_time or ahead == 0 or ahead + count <= 64:
+            waiting.admit(count)
             waiting.put(rows(count))
             ahead += count
             continue
+        with pytest.raises(OverloadedError, match="rows wait"):
+            waiting.admit(count)
         with pytest.raises(OverloadedError) as refused:
             waiting.put(rows(count))
         assert refused.value.retry_after_s == pace.expected_s(ahead)
