@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from homeostat.contract.load import load_contract
 from homeostat.contract.model import Contract
@@ -18,6 +20,7 @@ DEPLOYED: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
 SERVICES: dict[str, Any] = DEPLOYED["services"]
 PROCESSES = {row.process for row in FLOW}
 LOOPBACK = "127.0.0.1:"
+WITHOUT_HEALTH = {"traffic"}  # it serves nobody
 WRITES_TO_ITS_ROOT = {"kafka"}  # the image puts its configuration together at each start
 
 
@@ -25,6 +28,14 @@ def secrets() -> dict[str, str]:
     """The names of the sample, filled in by the script that is there for it."""
     made = subprocess.run(["sh", ROOT / "deploy" / "new-env.sh"], capture_output=True, text=True, check=True)
     return dict(line.split("=", 1) for line in made.stdout.splitlines() if line and not line.startswith("#"))
+
+
+def test_the_file_is_sound_by_the_compose_specification() -> None:
+    schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text())  # as check-jsonschema 0.39.0 has it
+    faults = Draft202012Validator(schema).iter_errors(DEPLOYED)
+    assert [f"{'/'.join(map(str, fault.path))}: {fault.message}" for fault in faults] == []
+    broken = {**DEPLOYED, "services": {**SERVICES, "kafka": {**SERVICES["kafka"], "healthchek": {}}}}
+    assert not Draft202012Validator(schema).is_valid(broken)
 
 
 def test_the_processes_are_those_of_the_map_and_of_services() -> None:
@@ -63,6 +74,23 @@ def test_an_image_has_a_version(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if "ports" in service])
 def test_ports_are_published_on_loopback_alone(name: str) -> None:
     assert all(port.startswith(LOOPBACK) for port in SERVICES[name]["ports"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - WITHOUT_HEALTH))
+def test_a_container_has_a_health_check_that_asks_itself(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    assert {"test", "interval", "timeout", "retries"} <= check.keys()
+    asked = " ".join(check["test"])
+    ports = {port.split(":")[-1] for port in SERVICES[name].get("ports", ())} or {"8080"}
+    assert "http" not in asked or any(f":{port}/" in asked for port in ports)
+
+
+def test_a_process_waits_for_every_server_that_it_is_told_of() -> None:
+    servers = {"kafka": "KAFKA__BROKERS", "redis": "REDIS__URL", "postgres": "SQL__URL", "mlflow": "MLFLOW__URL"}
+    for process in PROCESSES:
+        told = SERVICES[process]["environment"]
+        assert SERVICES[process]["depends_on"].keys() == servers.keys()
+        assert all(f"{server}:" in told[f"HOMEOSTAT_{name}"] for server, name in servers.items())
 
 
 def test_who_is_waited_for_has_a_health_check() -> None:
