@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs MLflow's server with basic authentication on PostgreSQL. Its users are set by a file, which is written to /tmp:
-# there is nowhere else to put a password that comes from the environment.
+# Runs MLflow's server with basic authentication on PostgreSQL. Its users are set by a file, which is written to /tmp
+# (or TMPDIR): there is nowhere else to put a password that comes from the environment.
 set -eu
 umask 077
-cat > /tmp/basic_auth.ini <<INI
+export MLFLOW_AUTH_CONFIG_PATH="${TMPDIR:-/tmp}/basic_auth.ini"
+cat > "$MLFLOW_AUTH_CONFIG_PATH" <<INI
 [mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = postgresql+psycopg://mlflow:${MLFLOW_DB_PASSWORD}@${POSTGRES_HOST}/mlflow_auth
@@ -11,8 +12,8 @@ admin_username = homeostat
 admin_password = ${MLFLOW_PASSWORD}
 authorization_function = who:authenticate
 INI
-export PYTHONPATH=/etc/mlflow HOMEOSTAT_SPEAKS_FOR_OTHERS=homeostat  # see who.py
-export MLFLOW_AUTH_CONFIG_PATH=/tmp/basic_auth.ini
+PYTHONPATH="$(dirname "$0")"  # of who.py
+export PYTHONPATH HOMEOSTAT_SPEAKS_FOR_OTHERS=homeostat
 # Not on the command line, where every process could read it.
 export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg://mlflow:${MLFLOW_DB_PASSWORD}@${POSTGRES_HOST}/mlflow"
 # A Fernet key is 32 bytes in URL-safe base64: made of any long secret here, so that there is one way to draw secrets.
