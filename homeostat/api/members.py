@@ -37,8 +37,8 @@ def is_given_twice(raw: bytes, value: bytes | msgspec.Raw) -> bool:
     return inside[: len(inside) - len(bytes(value))].count(b'"') > 2
 
 
-def rows_of(body: bytes, key: str, most: int) -> list[bytes]:
-    """Return the rows of ``{key: [row, ...]}``, each as it was written.
+def rows_of(body: bytes, key: str, most: int) -> list[msgspec.Raw]:
+    """Return the rows of ``{key: [row, ...]}``, each as it was written and not copied yet.
 
     Raises:
         ProblemError: The body is something else, or has no rows, or too many.
@@ -56,11 +56,11 @@ def rows_of(body: bytes, key: str, most: int) -> list[bytes]:
     if is_given_twice(body, members[key]):
         raise refused([(f"/{key}", "is given more than once: expected one list")], _REFUSED)
     try:
-        rows = _items.decode(members[key])
+        rows: list[msgspec.Raw] = _items.decode(members[key])
     except UNREADABLE:
         raise refused([(f"/{key}", f"is {shown_raw(members[key])}, expected a list")], _REFUSED) from None
     if not rows:
         raise refused([(f"/{key}", "is empty, expected one row at least")], _REFUSED)
     if len(rows) > most:
         raise ProblemError(413, f"{len(rows):,} rows, at most {most:,} in one request: send them in parts")
-    return [bytes(row) for row in rows]
+    return rows

@@ -68,7 +68,7 @@ class Reader:
         faults: list[Fault] = []
         rows = rows_of(body, key, self._most_rows)
         for i, raw in enumerate(rows):
-            record, found = judge(raw, f"/{key}/{i}")
+            record, found = judge(bytes(raw), f"/{key}/{i}")
             if i == 0:
                 admit(len(rows), isinstance(record, bytes))
             records.append(record)

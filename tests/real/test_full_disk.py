@@ -1,8 +1,7 @@
 """A disk that is full or away: work stops, says why, loses nothing, and goes on by itself."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from homeostat.settings import Settings
 from homeostat.tabular import json_rows
 from homeostat.worker import Worker
 
+from .disks import fill
+
 CONTRACT = Path(__file__).parents[1] / "loop" / "turbines.yaml"
 BEGIN = datetime(2030, 1, 7, tzinfo=UTC)
 ROWS = 300
@@ -32,22 +33,9 @@ DISK_MIB = 24
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(make_disk: Callable[[int], Path]) -> Path:
     """A small disk of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", folder],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here, so no disk can be filled: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
+    return make_disk(DISK_MIB)
 
 
 class Driven:
@@ -114,19 +102,6 @@ class Site:
         stored = pl.concat([pl.read_parquet(path, columns=["event_id"]) for path in paths])["event_id"]
         assert set(stored) == {f"e{i}" for i in range(self._sent)}
         assert stored.n_unique() == len(stored)
-
-
-def fill(folder: Path) -> Path:
-    """Take all the room there is."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        size = 1 << 20
-        while size:
-            try:
-                file.write(b"\0" * size)
-            except OSError:
-                size //= 2
-    return ballast
 
 
 def full(disk: Path) -> Callable[[], object]:

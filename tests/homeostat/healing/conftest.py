@@ -1,6 +1,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from homeostat.steps.decide import DecideStep
 from homeostat.steps.judge import JudgeStep
 from homeostat.steps.promote import PromoteStep
 from homeostat.worker import Step, Worker
-from tests.homeostat.healing.crashing import ANSWERED, AWAY, UNHEARD, CrashError, Crashing
+from tests.homeostat.healing.crashing import ANSWERED, AWAY, UNHEARD, CrashError, Crashing, crash
 
 START = datetime(2013, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -85,8 +86,10 @@ class Trainer:
 class Rig:
     """The healer and the judge over memory, with a trainer and a stream that do as they are told."""
 
-    def __init__(self, contract: Contract, crash_at: int | None = None) -> None:
+    def __init__(self, contract: Contract, crash_at: int | None = None, happen: Callable[[], None] = crash) -> None:
+        """``happen`` comes to pass after the call ``crash_at`` of all ports, in place of a crash."""
         self.contract = contract
+        self._happen = happen
         self.now = START
         self.log, self.registry, self.cases = MemoryLog(), MemoryRegistry(), MemoryCases()
         self.ledger, self.telemetry = MemoryLedger(), MemoryTelemetry()
@@ -99,8 +102,8 @@ class Rig:
 
     def restart(self) -> None:
         """Lose all memory, as a killed process does, and start again."""
-        cases, ledger = (Crashing(port, self.calls, self._crash_at) for port in (self.cases, self.ledger))
-        registry = Crashing(self.registry, self.calls, self._crash_at, self.fates)
+        watched = partial(Crashing, calls=self.calls, last=self._crash_at, happen=self._happen)
+        cases, ledger, registry = watched(self.cases), watched(self.ledger), watched(self.registry, fates=self.fates)
         c, t = self.contract, self.telemetry
         steps: dict[str, Step] = {
             "decide": DecideStep(c, registry, cases, ledger, t, 7),

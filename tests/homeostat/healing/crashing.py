@@ -1,6 +1,7 @@
 """Ports whose server goes away, and whose caller dies, at a call that a test chooses."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from homeostat.errors import TransientError
@@ -12,11 +13,23 @@ class CrashError(Exception):
     """The process died."""
 
 
-class Crashing:
-    """A port that lets the process die right after one of all ports' calls; its server may be away for some."""
+def crash() -> None:
+    """Let the process die."""
+    raise CrashError
 
-    def __init__(self, port: object, calls: list[int], last: int | None, fates: deque[str] | None = None) -> None:
-        self._port, self._calls, self._last, self._fates = port, calls, last, fates
+
+class Crashing:
+    """A port that lets something happen right after one of all ports' calls; its server may be away for some."""
+
+    def __init__(
+        self,
+        port: object,
+        calls: list[int],
+        last: int | None,
+        fates: deque[str] | None = None,
+        happen: Callable[[], None] = crash,
+    ) -> None:
+        self._port, self._calls, self._last, self._fates, self._happen = port, calls, last, fates, happen
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
@@ -28,7 +41,7 @@ class Crashing:
             result = method(*args, **kwargs)
             self._calls[0] += 1
             if self._calls[0] == self._last:
-                raise CrashError
+                self._happen()
             if fate == UNHEARD:
                 raise TransientError("the server was lost before it had answered")
             return result
