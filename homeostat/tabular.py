@@ -1,15 +1,14 @@
 """Rows as columns and one by one: the same cells either way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import chain, compress
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from homeostat.batches import FeatureRows
 from homeostat.records import Cell, FeatureRow, Record
+from homeostat.vectors import vector_cells
 
 FEW: Final = 64
 """So many rows cost less one by one than columns cost to begin with."""
@@ -31,34 +30,8 @@ def single_rows(table: pl.DataFrame) -> list[FeatureRow]:
 
 
 def cells_of(column: pl.Series) -> list[Cell]:
-    """Return a column as the cells of records, a vector as a tuple."""
-    cells = column.to_list()
-    if not column.dtype.is_nested():
-        return cells
-    return [None if cell is None else tuple(cell) for cell in cells]
-
-
-def vector_rows(cells: pl.Series | Sequence[Cell], size: int) -> np.ndarray:
-    """Return vectors as float32, shape (n, size), NaN throughout where one is missing or has another size.
-
-    Stored rows from before a change of the contract may have another one.
-
-    Args:
-        cells: A column of lists, or the cells of records.
-        size: Numbers of each vector; 0 reads none.
-    """
-    rows = np.full((len(cells), size), np.nan, dtype=np.float32)
-    if size == 0:
-        return rows
-    if isinstance(cells, pl.Series):
-        fits = (cells.list.len() == size).fill_null(value=False)
-        flat, there = cells.filter(fits).explode().to_numpy(), fits.to_numpy()
-    else:
-        there = np.asarray([isinstance(cell, tuple) and len(cell) == size for cell in cells], dtype=np.bool)
-        flat = np.fromiter(chain.from_iterable(compress(cells, there)), np.float64)  # type: ignore[arg-type]
-    with np.errstate(over="ignore"):  # too large for float32 reads as infinite
-        rows[there] = flat.reshape(-1, size)
-    return rows
+    """Return a column as the cells of records."""
+    return [*vector_cells(column)] if column.dtype.is_nested() else column.to_list()
 
 
 def utc_times(times: pl.Series) -> list[datetime]:

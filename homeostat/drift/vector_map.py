@@ -9,7 +9,7 @@ import polars as pl
 
 from homeostat.drift.draws import WIDTH, directions, phases
 from homeostat.records import Cell
-from homeostat.tabular import vector_rows
+from homeostat.vectors import vector_rows
 
 _AT_ONCE = 1 << 22  # numbers: 16 MiB in single precision
 _FURTHEST = 1e3  # deviations: what lies beyond has no more leverage

@@ -17,7 +17,7 @@ from homeostat.drift.embedding import (
 )
 from homeostat.drift.training_windows import TrainingWindows, embedding_design
 from homeostat.drift.vector_map import fitted_map
-from homeostat.tabular import vector_rows
+from homeostat.vectors import vector_rows
 
 _MOST_NUMBERS = 1 << 24  # of the reference's vectors at most, and
 _MOST_ROWS = 20_000  # rows: the covariance of the mapped rows gains nothing from more

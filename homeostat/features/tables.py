@@ -15,6 +15,7 @@ from homeostat.features.expressions import DTYPES
 from homeostat.features.parsing import EventParser, LabelParser
 from homeostat.features.windows import microseconds
 from homeostat.tabular import json_rows
+from homeostat.vectors import VECTORS, vector_column, whole_column
 
 Raw = bytes | pl.DataFrame
 """One row as a JSON object, or many as columns."""
@@ -97,7 +98,10 @@ class TableReader:
         return Table(table_of(self._schema, good), places, faults)
 
     def _columns(self, raw: pl.DataFrame) -> Table:
-        rows, sound = checked(raw, self._checks)
+        found, sound = checked(raw, self._checks)
+        lists = [name for name, dtype in self._schema.items() if dtype == VECTORS]
+        rows = found.filter(sound)
+        rows = rows.with_columns([whole_column(rows.get_column(name)) for name in lists]) if lists else rows
         if sound.all():
             return Table(rows, list(range(raw.height)), [])
         odd = np.flatnonzero(~sound)
@@ -105,7 +109,7 @@ class TableReader:
         places = np.concatenate([np.flatnonzero(sound), odd[parsed.places]])
         order = np.argsort(places)
         faults = [(int(odd[at]), reason) for at, reason in parsed.faults]
-        return Table(pl.concat([rows.filter(sound), parsed.rows])[order], places[order].tolist(), faults)
+        return Table(pl.concat([rows, parsed.rows])[order], places[order].tolist(), faults)
 
 
 def event_reader(contract: Contract) -> TableReader:
@@ -147,7 +151,7 @@ def _parts(raw: Sequence[Raw]) -> Iterable[list[bytes] | pl.DataFrame]:
 
 
 def _dtypes(specs: dict[str, FieldSpec]) -> dict[str, pl.DataType]:
-    return {name: DTYPES[spec.type] for name, spec in specs.items()}
+    return {name: VECTORS if spec.type == "vector" else DTYPES[spec.type] for name, spec in specs.items()}
 
 
 def _series(name: str, dtype: pl.DataType, cells: Sequence[Any]) -> pl.Series:
@@ -155,4 +159,6 @@ def _series(name: str, dtype: pl.DataType, cells: Sequence[Any]) -> pl.Series:
     if isinstance(dtype, pl.Datetime):
         times = [None if cell is None else microseconds(cell) for cell in cells]
         return pl.Series(name, times, pl.Int64()).cast(dtype)
+    if dtype == VECTORS:
+        return vector_column(name, cells)
     return pl.Series(name, cells, dtype)
