@@ -8,7 +8,9 @@ stores, and whoever trains, have plain lists.
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -41,7 +43,8 @@ def filled(some: Mapping[int, float], size: int) -> list[float]:
     >>> filled({2: 0.5}, 4)
     [0.0, 0.0, 0.5, 0.0]
     """
-    _check_indices(some, size)
+    if some and not 0 <= min(some) <= max(some) < size:
+        raise ValueError(f"an index beyond {size - 1}")
     numbers = [0.0] * size
     for index, value in some.items():
         numbers[index] = value
@@ -51,18 +54,19 @@ def filled(some: Mapping[int, float], size: int) -> list[float]:
 def vector_of(some: Mapping[int, float], size: int) -> Vector:
     """Return a vector of which some numbers are told by their index, as a record has it.
 
-    Raises:
-        ValueError: An index lies beyond the size.
+    Args:
+        some: Numbers by their index, which lies within the size: to look is a third of the work, and a parser's.
+        size: Of the vector.
     """
     if not is_short(len(some), size):
         return tuple(filled(some, size))
-    _check_indices(some, size)
-    return SparseVector(size, array("H", list(some)).tobytes(), array("d", list(some.values())).tobytes())
+    indices, values = _packers(len(some))
+    return SparseVector(size, indices.pack(*some), values.pack(*some.values()))
 
 
-def _check_indices(some: Mapping[int, float], size: int) -> None:
-    if some and not 0 <= min(some) <= max(some) < size:
-        raise ValueError(f"an index beyond {size - 1}")
+@lru_cache(4096)
+def _packers(told: int) -> tuple[Struct, Struct]:
+    return Struct(f"<{told}H"), Struct(f"<{told}d")
 
 
 def packed(numbers: np.ndarray) -> Vector:
@@ -91,7 +95,7 @@ def is_vector(value: object, size: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Packed:
+class PackedVectors:
     """Many vectors: the numbers told of all of them, one after the other."""
 
     sizes: np.ndarray  # of each vector, shape (n,), -1 where it is missing
@@ -100,12 +104,36 @@ class _Packed:
     indices: np.ndarray  # uint16, shape (sum of by_index,)
     values: np.ndarray  # float64, shape (sum of told,)
 
-    def among(self, kept: np.ndarray) -> "_Packed":
+    def __len__(self) -> int:
+        return self.sizes.size
+
+    def __getitem__(self, part: slice) -> "PackedVectors":
+        """Return the vectors of a slice without steps."""
+        start, stop, _ = part.indices(len(self))
+        values, indices = (np.concatenate([[0], np.cumsum(many)]) for many in (self.told, self.by_index))
+        return PackedVectors(
+            self.sizes[part],
+            self.told[part],
+            self.by_index[part],
+            self.indices[indices[start] : indices[stop]],
+            self.values[values[start] : values[stop]],
+        )
+
+    @property
+    def at(self) -> np.ndarray:
+        """The index of each of the values."""
+        if self.indices.size == self.values.size:
+            return self.indices
+        at = np.arange(self.values.size) - np.repeat(np.cumsum(self.told) - self.told, self.told)
+        at[np.repeat(self.by_index > 0, self.told)] = self.indices
+        return np.asarray(at)
+
+    def among(self, kept: np.ndarray) -> "PackedVectors":
         """Return the vectors of a mask, shape (n,)."""
         if kept.all():
             return self
         indices, values = np.repeat(kept, self.by_index), np.repeat(kept, self.told)
-        return _Packed(
+        return PackedVectors(
             self.sizes[kept], self.told[kept], self.by_index[kept], self.indices[indices], self.values[values]
         )
 
@@ -117,16 +145,23 @@ class _Packed:
         if not self.indices.size and values.size == sizes.sum():
             return values
         numbers = np.zeros(int(sizes.sum()), dtype)
-        by_index = np.repeat(self.by_index > 0, self.told)
-        at = np.arange(values.size) - np.repeat(np.cumsum(self.told) - self.told, self.told)
-        at[by_index] = self.indices
-        numbers[np.repeat(np.cumsum(sizes) - sizes, self.told) + at] = values
+        numbers[np.repeat(np.cumsum(sizes) - sizes, self.told) + self.at] = values
         return numbers
+
+    def rows(self, size: int) -> np.ndarray:
+        """Return the vectors as float32, shape (n, size), NaN throughout where one is missing or has another size."""
+        there = self.sizes == size
+        if size and there.all():
+            return self.filled(np.float32).reshape(-1, size)
+        rows = np.full((len(self), size), np.nan, dtype=np.float32)
+        if size:
+            rows[there] = self.among(there).filled(np.float32).reshape(-1, size)
+        return rows
 
 
 def vector_column(name: str, cells: Iterable[Cell | Sequence[float]]) -> pl.Series:
     """Return cells of records as a column of the type ``VECTORS``."""
-    many = _of_cells([*cells])
+    many = _cells_packed([*cells])
     known = many.sizes >= 0
     parts = [
         pa.array(np.maximum(many.sizes, 0).astype(np.uint16)),
@@ -149,7 +184,7 @@ def as_lists(column: pl.Series) -> pl.Series:
     """Return a column of vectors as lists of all their numbers."""
     if column.dtype != VECTORS:
         return column
-    many = _of_column(column)
+    many = _column_packed(column)
     lists = _lists(np.maximum(many.sizes, 0), many.filled(np.float64), missing=many.sizes < 0)
     return pl.Series(column.name, lists, LISTS)
 
@@ -158,7 +193,7 @@ def vector_cells(column: pl.Series) -> list[Vector | None]:
     """Return a column of vectors, of either type, as cells of records."""
     if column.dtype != VECTORS:
         return [None if cell is None else tuple(cell) for cell in column.to_list()]
-    many = _of_column(column)
+    many = _column_packed(column)
     indices, values = many.indices.tobytes(), many.values.tobytes()
     index_ends, value_ends = accumulate(many.by_index.tolist()), accumulate(many.told.tolist())
     cells: list[Vector | None] = []
@@ -183,17 +218,15 @@ def vector_rows(cells: pl.Series | Sequence[Cell], size: int) -> np.ndarray:
         cells: A column of either type, or the cells of records.
         size: Numbers of each vector; 0 reads none.
     """
-    many = _of_column(cells) if isinstance(cells, pl.Series) else _of_cells(cells)
-    there = many.sizes == size
-    if size and there.all():
-        return many.filled(np.float32).reshape(-1, size)
-    rows = np.full((len(cells), size), np.nan, dtype=np.float32)
-    if size:
-        rows[there] = many.among(there).filled(np.float32).reshape(-1, size)
-    return rows
+    return packed_vectors(cells).rows(size)
 
 
-def _of_cells(cells: Sequence[Cell | Sequence[float]]) -> _Packed:
+def packed_vectors(cells: pl.Series | Sequence[Cell]) -> PackedVectors:
+    """Return a column of either type, or the cells of records, packed; what is no vector is missing."""
+    return _column_packed(cells) if isinstance(cells, pl.Series) else _cells_packed(cells)
+
+
+def _cells_packed(cells: Sequence[Cell | Sequence[float]]) -> PackedVectors:
     """Return cells of records; what is no vector is missing."""
     sizes, told, by_index = (np.empty(len(cells), np.int64) for _ in range(3))
     indices: list[bytes] = []
@@ -208,23 +241,23 @@ def _of_cells(cells: Sequence[Cell | Sequence[float]]) -> _Packed:
             sizes[i], told[i], by_index[i] = len(cell), len(cell), 0
         else:
             sizes[i], told[i], by_index[i] = -1, 0, 0
-    return _Packed(
+    return PackedVectors(
         sizes, told, by_index, np.frombuffer(b"".join(indices), np.uint16), np.frombuffer(b"".join(values), np.float64)
     )
 
 
-def _of_column(column: pl.Series) -> _Packed:
+def _column_packed(column: pl.Series) -> PackedVectors:
     """Return a column of vectors of either type."""
     if column.dtype != VECTORS:
         size = column.list.len().cast(pl.Int64)
         told = size.fill_null(0).to_numpy()
-        return _Packed(
+        return PackedVectors(
             size.fill_null(-1).to_numpy(), told, np.zeros_like(told), np.empty(0, np.uint16), _flat(column, np.float64)
         )
     sizes = column.struct.field("size").cast(pl.Int64).set(column.is_null(), -1).to_numpy()
     indices, values = column.struct.field("indices"), column.struct.field("values")
     told, by_index = (_lengths(lists) for lists in (values, indices))
-    return _Packed(sizes, told, by_index, _flat(indices, np.uint16), _flat(values, np.float64))
+    return PackedVectors(sizes, told, by_index, _flat(indices, np.uint16), _flat(values, np.float64))
 
 
 def _lengths(lists: pl.Series) -> np.ndarray:

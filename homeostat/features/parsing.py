@@ -144,9 +144,7 @@ def _problem(name: str, key: _Key, raw: Mapping[str, object]) -> str | None:
     if name not in raw:
         return None if key.nullable else f"field '{name}' is missing, expected {key.expected}"
     try:
-        cell = msgspec.convert(raw[name], key.annotation, str_keys=bool(key.size))
-        if key.size and cell is not None:
-            vector_in(cell, key.size)
+        msgspec.convert(raw[name], key.annotation, str_keys=bool(key.size))
     except msgspec.ValidationError:
         return f"field '{name}' is {_shown(raw[name])}, expected {key.expected}{vector_fault(raw[name], key.size)}"
     return None
