@@ -1,14 +1,15 @@
 """Rows as columns and one by one: the same cells either way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from homeostat.batches import FeatureRows
 from homeostat.records import Cell, FeatureRow, Record
-from homeostat.vectors import vector_cells
+from homeostat.vectors import is_told, vector_cells
 
 FEW: Final = 64
 """So many rows cost less one by one than columns cost to begin with."""
@@ -19,7 +20,21 @@ _BYTES: Final = 4 << 20  # of one message, about
 
 def json_rows(table: pl.DataFrame) -> list[bytes]:
     """Return each row as the JSON object that would have been sent for it alone."""
-    return table.write_ndjson().encode().split(b"\n")[:-1]
+    rows = table.write_ndjson().encode().split(b"\n")[:-1]
+    told = [name for name, dtype in table.schema.items() if is_told(dtype)]
+    return [_with_objects(row, told) for row in rows] if told else rows
+
+
+def _with_objects(row: bytes, told: Sequence[str]) -> bytes:
+    """Return a row with vectors as objects; one whose lists don't belong together stays as it is, and is refused."""
+    cells = msgspec.json.decode(row)
+    for name in told:
+        if (cell := cells[name]) is None or None in cell.values():
+            continue
+        some = dict(zip(cell["indices"], cell["values"], strict=False))
+        if len(some) == len(cell["indices"]) == len(cell["values"]):
+            cells[name] = {str(index): value for index, value in some.items()}
+    return msgspec.json.encode(cells)
 
 
 def single_rows(table: pl.DataFrame) -> list[FeatureRow]:

@@ -29,6 +29,15 @@ _SHORT: Final = 4  # times as many numbers as are told: then indices cost less t
 _LEAST: Final = 64  # numbers, below which nothing is to be spared
 
 
+def is_told(dtype: pl.DataType | None) -> bool:
+    """Return whether a column of a producer tells vectors by index: by ``indices`` and ``values``, two lists."""
+    if not isinstance(dtype, pl.Struct) or {field.name for field in dtype.fields} != {"indices", "values"}:
+        return False
+    inner = {field.name: field.dtype.inner for field in dtype.fields if isinstance(field.dtype, pl.List)}
+    indices, values = (pl.Series(dtype=inner.get(name)).dtype for name in ("indices", "values"))
+    return indices.is_integer() and values.is_numeric()
+
+
 def is_short(told: int, size: int) -> bool:
     """Return whether so many numbers of a vector are better told by their index."""
     return size >= _LEAST and told * _SHORT <= size
@@ -170,14 +179,6 @@ def vector_column(name: str, cells: Iterable[Cell | Sequence[float]]) -> pl.Seri
     ]
     made = pa.StructArray.from_arrays(parts, names=[field.name for field in VECTORS.fields], mask=pa.array(~known))
     return pl.Series(name, made, VECTORS)
-
-
-def whole_column(lists: pl.Series) -> pl.Series:
-    """Return lists of numbers as a column of the type ``VECTORS``."""
-    cells = pl.col(lists.name)
-    none = pl.lit([], pl.List(pl.UInt16()))
-    whole = pl.struct(size=cells.list.len().cast(pl.UInt16), indices=none, values=cells)
-    return lists.to_frame().select(pl.when(cells.is_not_null()).then(whole).alias(lists.name)).to_series()
 
 
 def as_lists(column: pl.Series) -> pl.Series:

@@ -15,7 +15,7 @@ from homeostat.features.expressions import DTYPES
 from homeostat.features.parsing import EventParser, LabelParser
 from homeostat.features.windows import microseconds
 from homeostat.tabular import json_rows
-from homeostat.vectors import VECTORS, vector_column, whole_column
+from homeostat.vectors import VECTORS, vector_column
 
 Raw = bytes | pl.DataFrame
 """One row as a JSON object, or many as columns."""
@@ -98,10 +98,7 @@ class TableReader:
         return Table(table_of(self._schema, good), places, faults)
 
     def _columns(self, raw: pl.DataFrame) -> Table:
-        found, sound = checked(raw, self._checks)
-        lists = [name for name, dtype in self._schema.items() if dtype == VECTORS]
-        rows = found.filter(sound)
-        rows = rows.with_columns([whole_column(rows.get_column(name)) for name in lists]) if lists else rows
+        rows, sound = checked(raw, self._checks)
         if sound.all():
             return Table(rows, list(range(raw.height)), [])
         odd = np.flatnonzero(~sound)
@@ -109,7 +106,7 @@ class TableReader:
         places = np.concatenate([np.flatnonzero(sound), odd[parsed.places]])
         order = np.argsort(places)
         faults = [(int(odd[at]), reason) for at, reason in parsed.faults]
-        return Table(pl.concat([rows, parsed.rows])[order], places[order].tolist(), faults)
+        return Table(pl.concat([rows.filter(sound), parsed.rows])[order], places[order].tolist(), faults)
 
 
 def event_reader(contract: Contract) -> TableReader:

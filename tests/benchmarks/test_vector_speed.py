@@ -21,7 +21,8 @@ import pytest
 from deploy.servers import Kafka
 from homeostat.adapters.feast_features import FeastOfflineFeatures, FeastOnlineFeatures
 from homeostat.adapters.kafka_log import KafkaLog
-from homeostat.codec import decode_whole, encode
+from homeostat.batches import FeatureRows
+from homeostat.codec import ARROW, decode_whole, encode
 from homeostat.contract.load import parse_contract
 from homeostat.contract.model import Contract
 from homeostat.drift.counts import Counter as Profiled
@@ -29,7 +30,7 @@ from homeostat.drift.counts import WindowCounts
 from homeostat.drift.profile import build_profile
 from homeostat.features.builder import FeatureBuilder
 from homeostat.features.parsing import EventParser
-from homeostat.features.tables import event_schema, label_schema, table_of
+from homeostat.features.tables import event_reader, event_schema, label_schema, table_of
 from homeostat.ports import NewMessage
 from homeostat.records import Arm, FeatureRow, Prediction
 from homeostat.settings import KafkaSettings
@@ -75,6 +76,15 @@ def events() -> list[bytes]:
     return made
 
 
+def as_arrow(values: list[bytes]) -> bytes:
+    """The same events in one message, their vectors told by index."""
+    rows = [msgspec.json.decode(value, type=Bare) for value in values]
+    told = [{"indices": list(row.found), "values": list(row.found.values())} for row in rows]
+    found = pl.Series("found", told, pl.Struct({"indices": pl.List(pl.UInt16), "values": pl.List(pl.Float64)}))
+    columns = {name: [getattr(row, name) for row in rows] for name in ("event_id", "event_time", "sensor")}
+    return encode(FeatureRows(pl.DataFrame({**columns, "found": found})))[0]
+
+
 class Stages:
     """CPU seconds by stage."""
 
@@ -103,7 +113,8 @@ def profiled(contract: Contract, sent: list[bytes]) -> Profiled:
 class Product:
     """Everything that a row of the product goes through, but a model."""
 
-    def __init__(self, contract: Contract, log: KafkaLog, folder: Path, sent: list[bytes]) -> None:
+    def __init__(self, contract: Contract, log: KafkaLog, folder: Path, sent: list[bytes], *, arrow: bool) -> None:
+        self.arrow, self.reader = arrow, event_reader(contract)
         self.log, self.topic = log, f"{contract.product}.raw_events.v1"
         self.stages, self.wire_bytes = Stages(), 0
         self.parser, self.schema, self.builder = EventParser(contract), event_schema(contract), FeatureBuilder(contract)
@@ -111,14 +122,21 @@ class Product:
         self.online, self.offline = FeastOnlineFeatures(contract, folder), FeastOfflineFeatures(contract, folder)
         self.counts = WindowCounts(profiled(contract, sent))
 
+    def table(self, values: list[bytes]) -> pl.DataFrame:
+        if self.arrow:
+            with self.stages("columns"):
+                records = [decode_whole("raw_events", value, {"content-type": ARROW}) for value in values]
+                return self.reader.read([pl.DataFrame(record.rows) for record in records]).rows
+        with self.stages("parser"):
+            cells = [self.parser.cells(value) for value in values]
+        with self.stages("columns"):
+            return table_of(self.schema, cells)
+
     def ingest(self, offset: int) -> tuple[list[tuple[bytes, dict[str, str]]], int]:
         """One batch of messages as one of feature rows, and where the next one begins."""
         with self.stages("client"):
             messages = self.log.read(self.topic, offset, BATCH_ROWS)
-        with self.stages("parser"):
-            cells = [self.parser.cells(message.value) for message in messages]
-        with self.stages("columns"):
-            table = table_of(self.schema, cells)
+        table = self.table([message.value for message in messages])
         with self.stages("features"):
             rows = self.builder.add(table, self.labels)
         with self.stages("online"):
@@ -152,15 +170,18 @@ class Product:
             self.counts.add([row.values for row in read if isinstance(row, Prediction)], [0.5] * len(read))
 
 
+@pytest.mark.parametrize("form", ["objects", "arrow"])
 def test_a_sparse_vector_goes_from_the_broker_to_the_stores_and_the_bins(
-    kafka: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kafka: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
     contract = parse_contract(CONTRACT.format(product=f"v{uuid4().hex[:8]}", size=SIZE), "bench")
     log = KafkaLog(KafkaSettings(brokers=kafka.brokers, client="librdkafka", timeout_s=60), contract.product)
     sent = events()
-    product = Product(contract, log, tmp_path, sent)
+    product = Product(contract, log, tmp_path, sent, arrow=form == "arrow")
     for start in range(0, len(sent), BATCH_ROWS):
-        log.append([NewMessage(product.topic, value) for value in sent[start : start + BATCH_ROWS]], datetime.now(UTC))
+        values = sent[start : start + BATCH_ROWS]
+        messages = [as_arrow(values)] if product.arrow else values
+        log.append([NewMessage(product.topic, message) for message in messages], datetime.now(UTC))
     stages, decoder, offset = product.stages, msgspec.json.Decoder(Bare), 0
     while product.counts.rows < len(sent):
         if not stages.rows and product.counts.rows >= WARM:
@@ -176,7 +197,7 @@ def test_a_sparse_vector_goes_from_the_broker_to_the_stores_and_the_bins(
     ours, peer = stages.rate(*INGESTOR), stages.rate("peer")
     unstored = stages.rate(*(stage for stage in INGESTOR if stage != "online"))
     with capsys.disabled():
-        print(f"\n{SET} of {SIZE:,} numbers, {len(sent[0]):,} bytes, {ENTITIES:,} entities; rows a CPU second:")
+        print(f"\n{form}: {SET} of {SIZE:,} numbers, {len(sent[0]):,} bytes, {ENTITIES:,} entities; rows a CPU second:")
         for stage in stages.cpu_s:
             print(f"  {stage:10} {stages.rate(stage):>9,.0f}  ({1e6 / stages.rate(stage):6.1f} us a row)")
         print(

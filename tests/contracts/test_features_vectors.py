@@ -16,7 +16,7 @@ from homeostat.contract.model import Contract, FieldSpec
 from homeostat.ports import OfflineFeatures, OnlineFeatures, OnlineRow
 from homeostat.records import Arm, Cell, FeatureRow, Outcome
 from homeostat.tabular import as_records
-from homeostat.vectors import unpacked, vector_column, vector_of, whole_column
+from homeostat.vectors import unpacked, vector_column, vector_of
 
 NOON = datetime(2024, 2, 28, 12, 0, 0, 123456, tzinfo=UTC)
 LATER = NOON + timedelta(days=400)
@@ -137,7 +137,7 @@ def test_vectors_of_many_rows_as_columns_are_the_same(opened: Callable[[], Offli
             "entity_id": [f"s{i}" for i in range(rows)],
             "event_time": pl.Series([NOON + timedelta(minutes=i) for i in range(rows)], dtype=pl.Datetime("us", "UTC")),
             "price": pl.Series([1.0] * rows),
-            "look": whole_column(pl.Series("look", emb, dtype=pl.List(pl.Float64))),
+            "look": vector_column("look", [None if one is None else tuple(one) for one in emb]),
         }
     )
     offline.write_features(as_records(table))

@@ -21,7 +21,6 @@ from homeostat.vectors import (
     vector_column,
     vector_of,
     vector_rows,
-    whole_column,
 )
 
 SIZE = 70  # the least that are worth to be told by their index, and some
@@ -76,12 +75,11 @@ def test_lists_rows_and_columns_hold_the_same_numbers(cells: list[Any]) -> None:
     assert lists.dtype == LISTS
     assert lists.to_list() == [*map(plain, cells)]
     assert as_lists(lists) is lists
-    assert as_lists(whole_column(lists)).to_list() == lists.to_list()
     rows = vector_rows(cells, SIZE)
     assert rows.dtype == np.float32
     expected = [[np.nan] * SIZE if cell is None else plain(cell) for cell in cells]
     np.testing.assert_array_equal(rows, np.asarray(expected, dtype=np.float32).reshape(-1, SIZE))
-    for form in (column, lists, whole_column(lists)):
+    for form in (column, lists):
         np.testing.assert_array_equal(vector_rows(form, SIZE), rows)
 
 

@@ -16,10 +16,11 @@ from homeostat.codec import decode_whole, encode
 from homeostat.contract.model import Contract
 from homeostat.errors import InvalidRecordError
 from homeostat.features.builder import FeatureBuilder
+from homeostat.features.checks import checked, field_check
 from homeostat.features.parsing import EventParser
 from homeostat.features.tables import event_reader, label_schema
 from homeostat.tabular import FEW, as_records, feature_rows, json_rows, single_rows
-from homeostat.vectors import VECTORS, vector_cells, vector_column, vector_of
+from homeostat.vectors import VECTORS, as_lists, vector_cells, vector_column, vector_of
 
 GOOD = {"event_id": "o1", "event_time": "2024-03-01T12:00:00Z", "shop": "s"}
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -104,6 +105,42 @@ def test_a_column_of_vectors_gives_what_its_rows_alone_give(toys: Contract, cell
     alone, whole = reader.read(json_rows(table)), reader.read([table])
     assert_frame_equal(whole.rows, alone.rows, check_exact=True)
     assert (whole.places, whole.faults) == (alone.places, alone.faults)
+
+
+INDICES = st.lists(st.none() | st.integers(-1, 3), max_size=4)
+TOLD = st.none() | st.fixed_dictionaries({"indices": st.none() | INDICES, "values": st.none() | st.lists(finite)})
+GOOD_TOLD = st.dictionaries(st.integers(0, 2), finite).map(
+    lambda some: {"indices": [*some], "values": [*some.values()]}
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(cells=st.lists(TOLD | GOOD_TOLD, min_size=1, max_size=5), index=st.sampled_from([pl.Int8, pl.Int64]))
+def test_a_column_that_tells_some_numbers_by_index_is_the_same_as_objects(
+    toys: Contract, cells: list[Any], index: Any
+) -> None:
+    emb = pl.Series("emb", cells, pl.Struct({"indices": pl.List(index), "values": pl.List(pl.Float64)}))
+    time = datetime(2024, 3, 1, tzinfo=UTC)
+    ids = [f"e{i}" for i in range(len(cells))]
+    table = pl.DataFrame([pl.Series("event_id", ids), pl.Series("event_time", [time] * len(ids)), emb])
+    table = table.with_columns(pl.lit("s").alias("shop"))
+    value, headers = encode(FeatureRows(table))
+    record = decode_whole("raw_events", value, headers)
+    assert isinstance(record, RawEvents)
+    reader = event_reader(toys)
+    alone, whole = reader.read(json_rows(table)), reader.read([pl.DataFrame(record.rows)])
+    assert (whole.places, whole.faults) == (alone.places, alone.faults)
+    assert as_lists(whole.rows["emb"]).to_list() == as_lists(alone.rows["emb"]).to_list()
+
+
+def test_arrow_cells_that_tell_numbers_by_index_need_no_second_look(wide: Contract) -> None:
+    cells = [{"indices": [999, 3], "values": [0.5, 1.0]}, {"indices": [], "values": []}]
+    emb = pl.Series("emb", cells, pl.Struct({"indices": pl.List(pl.Int32), "values": pl.List(pl.Float32)}))
+    time = pl.Series("event_time", [datetime(2024, 3, 1, tzinfo=UTC)] * 2)
+    table = pl.DataFrame([pl.Series("event_id", ["a", "b"]), time, emb, pl.Series("shop", ["s", "s"])])
+    rows, sound = checked(table, [field_check("emb", wide.event.fields["emb"])])
+    assert sound.all()
+    assert vector_cells(rows["emb"]) == [vector_of({999: 0.5, 3: 1.0}, 1_000), vector_of({}, 1_000)]
 
 
 def test_an_array_is_as_good_as_a_list_and_is_looked_at_as_a_whole(toys: Contract) -> None:
