@@ -38,9 +38,10 @@ prove-drift: $(READY) ## windows with and without drift: false alarms against th
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_drift --json .homeostat/drift.json $(ARGS)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_diagnosis --json .homeostat/diagnosis.json
 
-bench-drift: $(READY) ## a window of 200,000 x 120 against Evidently and bare NumPy; sparse events from Kafka
+bench-drift: $(READY) ## a window of 200,000 x 120 against Evidently and bare NumPy; sparse events from Kafka, stage by stage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -m bench -s $(ARGS) \
-	  tests/benchmarks/test_drift_speed.py tests/benchmarks/test_drift_peers_speed.py tests/benchmarks/test_sparse_drift_speed.py
+	  tests/benchmarks/test_drift_speed.py tests/benchmarks/test_drift_peers_speed.py tests/benchmarks/test_sparse_drift_speed.py \
+	  tests/benchmarks/test_vector_speed.py
 
 prove-histories: $(READY) ## 10,000 random histories of edits, verdicts and crashes: what always holds of who serves
 	HOMEOSTAT_HISTORIES=10000 $(BIN)/python -m pytest -n 2 $(ARGS) tests/homeostat/healing/test_histories.py

@@ -38,6 +38,7 @@ from homeostat.records import (
     TrainingRun,
 )
 from homeostat.tabular import feature_rows, json_rows
+from homeostat.vectors import is_told
 
 TOPIC_OF: Final[Mapping[type, str]] = MappingProxyType(
     {
@@ -240,8 +241,9 @@ def _table(value: bytes) -> pl.DataFrame:
 
 def _raw_table(value: bytes) -> pl.DataFrame:
     table = _table(value)
-    if other := table.select(~(_PLAIN | cs.by_dtype(pl.Null))).schema:
-        columns = ", ".join(f"{name!r} ({dtype})" for name, dtype in other.items())
+    other = table.select(~(_PLAIN | cs.by_dtype(pl.Null))).schema
+    if strange := {name: dtype for name, dtype in other.items() if not is_told(dtype)}:
+        columns = ", ".join(f"{name!r} ({dtype})" for name, dtype in strange.items())
         raise InvalidRecordError(f"columns that are no numbers, texts, truth values, times or vectors: {columns}")
     return table.cast({cs.decimal(): pl.Float64})
 

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Any
 
 from homeostat.batches import FeatureRows, RawEvents, RawLabels
+from homeostat.cells import Cell, SparseVector, Vector
 from homeostat.drift_records import (
     Attribution,
     DataIncident,
@@ -26,6 +27,7 @@ from homeostat.drift_records import (
 
 __all__ = [  # which live next door
     "Attribution",
+    "Cell",
     "DataIncident",
     "DomainScore",
     "DriftReport",
@@ -34,14 +36,9 @@ __all__ = [  # which live next door
     "LossEstimate",
     "Performance",
     "Span",
+    "SparseVector",
+    "Vector",
 ]
-
-Vector = tuple[float, ...]
-"""Finite numbers, as many as the contract says; what a sparse event leaves out is 0."""
-
-Cell = float | int | str | bool | Vector | None
-"""One cell: a number, a text, a truth value, a vector, or missing."""
-
 
 HOMEOSTAT = "homeostat"
 """The actor of what was decided without a person."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import chain, compress
 from typing import Final
 
-import numpy as np
+import msgspec
 import polars as pl
 
 from homeostat.batches import FeatureRows
 from homeostat.records import Cell, FeatureRow, Record
+from homeostat.vectors import is_told, vector_cells
 
 FEW: Final = 64
 """So many rows cost less one by one than columns cost to begin with."""
@@ -20,7 +20,21 @@ _BYTES: Final = 4 << 20  # of one message, about
 
 def json_rows(table: pl.DataFrame) -> list[bytes]:
     """Return each row as the JSON object that would have been sent for it alone."""
-    return table.write_ndjson().encode().split(b"\n")[:-1]
+    rows = table.write_ndjson().encode().split(b"\n")[:-1]
+    told = [name for name, dtype in table.schema.items() if is_told(dtype)]
+    return [_with_objects(row, told) for row in rows] if told else rows
+
+
+def _with_objects(row: bytes, told: Sequence[str]) -> bytes:
+    """Return a row with vectors as objects; one whose lists don't belong together stays as it is, and is refused."""
+    cells = msgspec.json.decode(row)
+    for name in told:
+        if (cell := cells[name]) is None or None in cell.values():
+            continue
+        some = dict(zip(cell["indices"], cell["values"], strict=False))
+        if len(some) == len(cell["indices"]) == len(cell["values"]):
+            cells[name] = {str(index): value for index, value in some.items()}
+    return msgspec.json.encode(cells)
 
 
 def single_rows(table: pl.DataFrame) -> list[FeatureRow]:
@@ -31,34 +45,8 @@ def single_rows(table: pl.DataFrame) -> list[FeatureRow]:
 
 
 def cells_of(column: pl.Series) -> list[Cell]:
-    """Return a column as the cells of records, a vector as a tuple."""
-    cells = column.to_list()
-    if not column.dtype.is_nested():
-        return cells
-    return [None if cell is None else tuple(cell) for cell in cells]
-
-
-def vector_rows(cells: pl.Series | Sequence[Cell], size: int) -> np.ndarray:
-    """Return vectors as float32, shape (n, size), NaN throughout where one is missing or has another size.
-
-    Stored rows from before a change of the contract may have another one.
-
-    Args:
-        cells: A column of lists, or the cells of records.
-        size: Numbers of each vector; 0 reads none.
-    """
-    rows = np.full((len(cells), size), np.nan, dtype=np.float32)
-    if size == 0:
-        return rows
-    if isinstance(cells, pl.Series):
-        fits = (cells.list.len() == size).fill_null(value=False)
-        flat, there = cells.filter(fits).explode().to_numpy(), fits.to_numpy()
-    else:
-        there = np.asarray([isinstance(cell, tuple) and len(cell) == size for cell in cells], dtype=np.bool)
-        flat = np.fromiter(chain.from_iterable(compress(cells, there)), np.float64)  # type: ignore[arg-type]
-    with np.errstate(over="ignore"):  # too large for float32 reads as infinite
-        rows[there] = flat.reshape(-1, size)
-    return rows
+    """Return a column as the cells of records."""
+    return [*vector_cells(column)] if column.dtype.is_nested() else column.to_list()
 
 
 def utc_times(times: pl.Series) -> list[datetime]:

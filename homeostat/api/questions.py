@@ -15,7 +15,7 @@ from homeostat.contract.model import Contract
 from homeostat.contract.names import suggestion
 from homeostat.errors import InvalidRecordError
 from homeostat.features.parsing import EventParser
-from homeostat.records import Cell
+from homeostat.records import Cell, SparseVector
 
 _TEXT = Annotated[str, msgspec.Meta(min_length=1)]
 _KEYS: Final[Mapping[str, tuple[Any, str]]] = {
@@ -145,4 +145,4 @@ def _explained(raw: bytes, at: str) -> list[Fault]:
 
 
 def _scalar(value: Cell | datetime) -> Cell:
-    return value if value is None or isinstance(value, str | tuple) else float(value)  # type: ignore[arg-type]
+    return value if value is None or isinstance(value, str | tuple | SparseVector) else float(value)  # type: ignore[arg-type]

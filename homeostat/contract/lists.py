@@ -6,8 +6,8 @@ import msgspec
 import polars as pl
 
 from homeostat.contract.cells import texts
+from homeostat.vectors import LISTS, filled
 
-_DTYPE: Final = pl.List(pl.Float64)
 _DECODER: Final[msgspec.json.Decoder[list[float] | dict[int, float]]] = msgspec.json.Decoder(
     list[float] | dict[int, float]
 )
@@ -28,8 +28,8 @@ def vectors(column: pl.Series, size: int) -> pl.Series:
     if isinstance(column.dtype, pl.List | pl.Array):
         inner = column.dtype.inner
         plain = isinstance(inner, pl.DataType) and (inner.is_numeric() or isinstance(inner, pl.Null))
-        return column.cast(_DTYPE, strict=False) if plain else pl.Series(column.name, [None] * len(column), _DTYPE)
-    return pl.Series(column.name, [_read(cell, size) for cell in texts(column).to_list()], _DTYPE)
+        return column.cast(LISTS, strict=False) if plain else pl.Series(column.name, [None] * len(column), LISTS)
+    return pl.Series(column.name, [_read(cell, size) for cell in texts(column).to_list()], LISTS)
 
 
 def _read(cell: str | None, size: int) -> list[float] | None:
@@ -37,10 +37,6 @@ def _read(cell: str | None, size: int) -> list[float] | None:
         return None
     try:
         found = _DECODER.decode(cell)
-    except (msgspec.MsgspecError, RecursionError):
+        return found if isinstance(found, list) else filled(found, size)
+    except (ValueError, RecursionError):
         return None
-    if isinstance(found, list):
-        return found
-    if any(not 0 <= index < size for index in found):
-        return None
-    return [found.get(index, 0.0) for index in range(size)]

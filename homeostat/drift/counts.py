@@ -9,7 +9,6 @@ from homeostat.drift.draws import WIDTH
 from homeostat.drift.embedding import Embedder
 from homeostat.drift.profile import Profile
 from homeostat.drift.seasons import HOURS, hours_of
-from homeostat.drift.vectors import fourier_total
 from homeostat.records import Cell
 
 _CHUNK = 16_384  # rows coded at once: keeps the embedding of a large window in the processor's cache
@@ -59,16 +58,21 @@ class WindowCounts:
             for j, text in self.counter.profile.texts.items():
                 tail = codes[:, j] == self.counter.profile.columns[j].missing - 1
                 self.texts[j] += text.counted(cells[j], tail)
-            for j, vector in self.counter.profile.vectors.items():
-                self.vectors[j] += fourier_total(self.counter.profile.columns[j], vector, np.asarray(cells[j]))
+            for j in self.vectors:
+                self.vectors[j] += self._total(j, cells[j])
             flat = (codes + self.counter.starts[:-1]).ravel(order="K")
             self.bins += np.bincount(flat, minlength=self.bins.size)
             self.rows += len(codes)
 
     def _read(self, j: int, cells: Cells) -> Cells:
-        """Return cells as they are; vectors as an array, since they are read twice."""
+        """Return cells as they are; vectors packed, since they are read twice."""
         vector = self.counter.profile.columns[j].vector
-        return cells if vector is None else vector.rows(cells)  # type: ignore[arg-type] # by the contract
+        return cells if vector is None else vector.rows(cells)  # type: ignore[arg-type, return-value] # by the contract
+
+    def _total(self, j: int, cells: Cells) -> np.ndarray:
+        drawn = self.counter.profile.columns[j].vector
+        assert drawn is not None  # noqa: S101 - for the type checker: the reference is of vectors
+        return self.counter.profile.vectors[j].total(drawn, cells)  # type: ignore[arg-type] # by the contract
 
     def add_times(self, times_s: Sequence[float] | np.ndarray) -> None:
         """Count the hours of the season that rows are of, given their event times."""

@@ -16,8 +16,8 @@ from homeostat.drift.embedding import (
     embedding_test,
 )
 from homeostat.drift.training_windows import TrainingWindows, embedding_design
-from homeostat.drift.vector_map import fitted_map
-from homeostat.tabular import vector_rows
+from homeostat.drift.vector_map import VectorMap, Vectors, fitted_map
+from homeostat.vectors import vector_rows
 
 _MOST_NUMBERS = 1 << 24  # of the reference's vectors at most, and
 _MOST_ROWS = 20_000  # rows: the covariance of the mapped rows gains nothing from more
@@ -41,6 +41,11 @@ class VectorReference:
         """
         found = embedding_test(self.embedding, total, rows, self.design)
         return None if found is None else replace(found, seen=min(1.0, found.directions / self.size))
+
+    def total(self, column: VectorMap, vectors: Vectors) -> np.ndarray:
+        """Return the sum of the Fourier features of the vectors that are there, shape (WIDTH,)."""
+        mapped = column.features(vectors, self.embedding.bandwidth)
+        return np.asarray(mapped[~np.isnan(mapped[:, 0])].sum(axis=0, dtype=np.float64))
 
 
 def vector_bins(name: str, cells: pl.Series, weights: np.ndarray, seed: int) -> Bins:
@@ -74,7 +79,7 @@ def vector_reference(
     sample = _sampled(cells, weights, column.vector.size if column.vector else 0, seed)
     if column.vector is None or not sample.size:
         return None
-    rows = column.vector.rows(cells.gather(sample))
+    rows = vector_rows(cells.gather(sample), column.vector.size)
     reference = embedding_reference(column.vector, rows, weights[sample], column.vector.seed)
     fits = (cells.list.len() == column.vector.size).fill_null(value=False)
     known = windows.among(fits.to_numpy()) if windows is not None else None
@@ -93,13 +98,6 @@ def _borne(reference: EmbeddingReference, design: Design) -> EmbeddingReference:
     """
     most = max(1, int(reference.rows / design.effect / ROWS_A_DIRECTION))
     return replace(reference, whitener=reference.whitener[:most])
-
-
-def fourier_total(column: Bins, reference: VectorReference, rows: np.ndarray) -> np.ndarray:
-    """Return the sum of the Fourier features of the vectors that are there, shape (WIDTH,)."""
-    assert column.vector is not None  # noqa: S101 - for the type checker: the reference is of vectors
-    known = rows[~np.isnan(rows[:, 0])]
-    return np.asarray(column.vector.features(known, reference.embedding.bandwidth).sum(axis=0, dtype=np.float64))
 
 
 def _sampled(cells: pl.Series, weights: np.ndarray, size: int, seed: int) -> np.ndarray:

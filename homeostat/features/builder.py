@@ -13,6 +13,7 @@ from homeostat.features.facts import Facts
 from homeostat.features.schema import ENTITY_ID, EVENT_ID, EVENT_TIME, store_columns
 from homeostat.features.shelf import Shelf
 from homeostat.features.tables import event_schema
+from homeostat.features.vectors import same_cells
 from homeostat.features.windows import EPOCH, Integers, microseconds
 
 _US: Final = timedelta(microseconds=1)
@@ -40,7 +41,7 @@ class FeatureBuilder:
         self._lateness_us: Final = event.allowed_lateness // _US
         # An event lives on until its label has left all windows: after a restart labels come last.
         self._memory: Final = self._facts.longest_span + label.maturity + event.allowed_lateness
-        cells = {column.name: column.dtype for column in store_columns(contract)}
+        cells = {column.name: column.dtype_in_rows for column in store_columns(contract)}
         self._unbuilt: Final = pl.DataFrame(schema={_BUILT: pl.Boolean(), **cells})
         self._newest_us: int | None = None
         self._events: Final = Shelf()
@@ -63,7 +64,7 @@ class FeatureBuilder:
             return {}
         numbers, come = self._numbers_of([ids[place] for place in places]), events[places]
         stored = self._events.take(numbers)
-        same = pl.DataFrame([cells.eq_missing(stored.get_column(cells.name)).alias(cells.name) for cells in come])
+        same = pl.DataFrame([same_cells(cells, stored.get_column(cells.name)).alias(cells.name) for cells in come])
         built = self._rows.take(numbers).get_column(_BUILT)
         return dict(zip(places, zip(same.min_horizontal(), built, strict=True), strict=True))
 

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from homeostat.contract.model import FieldSpec
 from homeostat.features.expressions import DTYPES
 from homeostat.features.parsing import MAX_INTEGER
+from homeostat.vectors import LISTS, VECTORS, is_told
 
 _EXACT: Final = 2**53  # up to here floats name every whole number
 _SINCE: Final = datetime(1980, 1, 1, tzinfo=UTC)  # before, zones were off by seconds, which no text of a time says
 _UNTIL: Final = datetime(9990, 1, 1, tzinfo=UTC)
 _NUMBER, _SOUND = "#", "?"  # no names of a contract
+_NO_INDICES: Final = pl.lit([], pl.List(pl.UInt16()))
 Cast = Callable[[pl.Expr, pl.DataType], pl.Expr | None]
 
 
@@ -81,7 +83,7 @@ def field_check(name: str, spec: FieldSpec) -> Check:
         return Check(name, dtype, _time, lambda time: time.is_between(_SINCE, _UNTIL), spec.nullable)
     if spec.type == "vector":
         size = spec.size or 0
-        return Check(name, dtype, _vector, lambda vector: _is_whole(vector, size), spec.nullable)
+        return Check(name, VECTORS, _vector(size), lambda vector: _is_whole(vector, size), spec.nullable)
     if spec.type in ("string", "boolean"):
         return Check(name, dtype, _text if spec.type == "string" else _boolean, _any, spec.nullable)
     low, high = -math.inf if spec.min is None else spec.min, math.inf if spec.max is None else spec.max
@@ -115,21 +117,52 @@ def _integer(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
     return cells.cast(pl.Int64, strict=False) if dtype.is_integer() or isinstance(dtype, pl.Null) else None
 
 
-def _vector(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
-    if isinstance(dtype, pl.Null):
-        return cells.cast(DTYPES["vector"])
+def _vector(size: int) -> Cast:
+    """Return what reads a column of vectors: of all their numbers, or of those that are told by index."""
+
+    def read(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+        if isinstance(dtype, pl.Null):
+            return cells.cast(VECTORS)
+        if is_told(dtype) and isinstance(dtype, pl.Struct):
+            return _told(cells, dict(dtype)["values"], size)
+        if (values := _numbers(cells, dtype)) is None:
+            return None
+        told = values.list.len().cast(pl.UInt16(), strict=False)
+        return pl.when(cells.is_not_null()).then(pl.struct(told.alias("size"), indices=_NO_INDICES, values=values))
+
+    return read
+
+
+def _told(cells: pl.Expr, dtype: object, size: int) -> pl.Expr | None:
+    """Return vectors that are told by index, null where there are not as many indices as values."""
+    indices, values = cells.struct.field("indices"), _numbers(cells.struct.field("values"), dtype)
+    if values is None:
+        return None
+    narrow = indices.cast(pl.List(pl.UInt16()), strict=False)
+    parts = pl.struct(size=pl.lit(size, pl.UInt16()), indices=narrow, values=values)
+    return pl.when(cells.is_not_null() & (indices.list.len() == values.list.len())).then(parts)
+
+
+def _numbers(cells: pl.Expr, dtype: object) -> pl.Expr | None:
     inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
     if isinstance(inner, pl.Float32):
         cells = cells.cast(pl.List(pl.String))  # by their digits, as any number
     elif inner is None or not (inner.is_integer() or isinstance(inner, pl.Float64)):
         return None
-    return cells.cast(DTYPES["vector"])
+    return cells.cast(LISTS)
 
 
 def _is_whole(vector: pl.Expr, size: int) -> pl.Expr:
-    """Return where there are just so many numbers, none of them missing or not finite: a sum shows those."""
-    there = vector.list.drop_nulls().list.len()
-    return (vector.list.len() == size) & (there == size) & vector.list.sum().is_finite()
+    """Return where all numbers are told, or each of some by an index, none of them missing or not finite.
+
+    A sum shows those that are not finite.
+    """
+    values, indices = vector.struct.field("values"), vector.struct.field("indices")
+    told, by_index = values.list.len(), indices.list.len()
+    there = (values.list.drop_nulls().list.len() == told) & values.list.sum().is_finite()
+    once = indices.list.drop_nulls().list.n_unique() == by_index
+    within = (indices.list.max() < size).fill_null(value=True)
+    return (vector.struct.field("size") == size) & there & once & within & ((told == size) | (by_index == told))
 
 
 def _truth(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:

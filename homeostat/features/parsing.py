@@ -10,7 +10,7 @@ import msgspec
 
 from homeostat.contract.model import Contract, FieldSpec, FieldType
 from homeostat.errors import InvalidRecordError
-from homeostat.features.vectors import named_not_finite, vector_annotation, vector_fault, vector_of, vector_words
+from homeostat.features.vectors import named_not_finite, vector_annotation, vector_fault, vector_in, vector_words
 from homeostat.records import Cell
 
 Fields = Mapping[str, Cell | datetime]
@@ -115,7 +115,7 @@ class _Decoder:
             raise InvalidRecordError("a time lies outside the years 1 to 9999 in UTC") from None
 
     def _in_form(self, cells: list[Any]) -> list[Any]:
-        """Return values with times in UTC, whole numbers as such, and vectors with all their numbers."""
+        """Return values with times in UTC, whole numbers as such, and vectors as records have them."""
         for at in self._times:
             if (time := cells[at]) is not None and time.tzinfo is not UTC:
                 cells[at] = time.astimezone(UTC)
@@ -124,7 +124,7 @@ class _Decoder:
                 cells[at] = int(cells[at])
         for at, size in self._vectors.items():
             if (cell := cells[at]) is not None:
-                cells[at] = vector_of(cell, size)
+                cells[at] = vector_in(cell, size)
         return cells
 
     def _explain(self, value: bytes, otherwise: str) -> str:
@@ -144,9 +144,7 @@ def _problem(name: str, key: _Key, raw: Mapping[str, object]) -> str | None:
     if name not in raw:
         return None if key.nullable else f"field '{name}' is missing, expected {key.expected}"
     try:
-        cell = msgspec.convert(raw[name], key.annotation, str_keys=bool(key.size))
-        if key.size and cell is not None:
-            vector_of(cell, key.size)
+        msgspec.convert(raw[name], key.annotation, str_keys=bool(key.size))
     except msgspec.ValidationError:
         return f"field '{name}' is {_shown(raw[name])}, expected {key.expected}{vector_fault(raw[name], key.size)}"
     return None

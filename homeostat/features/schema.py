@@ -9,6 +9,7 @@ import polars as pl
 from homeostat.contract.model import Contract
 from homeostat.features.expressions import DTYPES
 from homeostat.records import Cell
+from homeostat.vectors import VECTORS, as_lists, vector_column
 
 ENTITY_ID = "entity_id"
 EVENT_ID = "event_id"
@@ -51,12 +52,19 @@ class StoreColumn:
 
     @property
     def dtype(self) -> pl.DataType:
-        """The type of its column in a table."""
+        """The type of its column in a store."""
         return DTYPES["string" if self.kind == "text" else self.kind]
 
+    @property
+    def dtype_in_rows(self) -> pl.DataType:
+        """The type of its column in feature rows, on their way there."""
+        return VECTORS if self.vector else self.dtype
+
     def series(self, cells: Iterable[Cell], name: str | None = None) -> pl.Series:
-        """Return cells of records as a column, named as in the contract unless told otherwise."""
-        made: Callable[[Any], object] = {"text": str, "number": float, "vector": tuple}[self.kind]
+        """Return cells of records as a column of a store, named as in the contract unless told otherwise."""
+        if self.vector:
+            return as_lists(vector_column(name or self.name, cells))
+        made: Callable[[Any], object] = str if self.categorical else float
         known = [None if cell is None else made(cell) for cell in cells]
         return pl.Series(name or self.name, known, self.dtype)
 

@@ -15,6 +15,7 @@ from homeostat.features.expressions import DTYPES
 from homeostat.features.parsing import EventParser, LabelParser
 from homeostat.features.windows import microseconds
 from homeostat.tabular import json_rows
+from homeostat.vectors import VECTORS, vector_column
 
 Raw = bytes | pl.DataFrame
 """One row as a JSON object, or many as columns."""
@@ -147,7 +148,7 @@ def _parts(raw: Sequence[Raw]) -> Iterable[list[bytes] | pl.DataFrame]:
 
 
 def _dtypes(specs: dict[str, FieldSpec]) -> dict[str, pl.DataType]:
-    return {name: DTYPES[spec.type] for name, spec in specs.items()}
+    return {name: VECTORS if spec.type == "vector" else DTYPES[spec.type] for name, spec in specs.items()}
 
 
 def _series(name: str, dtype: pl.DataType, cells: Sequence[Any]) -> pl.Series:
@@ -155,4 +156,6 @@ def _series(name: str, dtype: pl.DataType, cells: Sequence[Any]) -> pl.Series:
     if isinstance(dtype, pl.Datetime):
         times = [None if cell is None else microseconds(cell) for cell in cells]
         return pl.Series(name, times, pl.Int64()).cast(dtype)
+    if dtype == VECTORS:
+        return vector_column(name, cells)
     return pl.Series(name, cells, dtype)

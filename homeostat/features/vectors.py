@@ -2,12 +2,14 @@
 
 import json
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from typing import Annotated, Any
 
 import msgspec
+import polars as pl
 
 from homeostat.records import Vector
+from homeostat.vectors import VECTORS, as_lists, vector_of
 
 _MAX_SHOWN = 20  # characters of a bad index in an error text
 
@@ -18,31 +20,29 @@ def vector_words(size: int) -> str:
 
 
 def vector_annotation(size: int) -> Any:  # noqa: ANN401 - what msgspec takes for a type
-    """Return the JSON forms of a vector for msgspec, which leaves the bounds of an index to ``vector_of``."""
-    return Annotated[list[float], msgspec.Meta(min_length=size, max_length=size)] | dict[int, float]
+    """Return the JSON forms of a vector for msgspec."""
+    whole = Annotated[list[float], msgspec.Meta(min_length=size, max_length=size)]
+    return whole | dict[Annotated[int, msgspec.Meta(ge=0, lt=size)], float]
 
 
-def vector_of(cell: Sequence[float] | Mapping[int, float], size: int) -> Vector:
+def vector_in(cell: Sequence[float] | dict[int, float], size: int) -> Vector:
     """Return the vector behind either form.
 
     Args:
         cell: As ``vector_annotation`` lets it through.
         size: Numbers of the vector.
 
-    Raises:
-        msgspec.ValidationError: An index lies beyond the size.
-
-    >>> vector_of({2: 0.5}, 4)
+    >>> vector_in({2: 0.5}, 4)
     (0.0, 0.0, 0.5, 0.0)
     """
-    if not isinstance(cell, Mapping):
-        return tuple(cell)
-    if cell and not 0 <= min(cell) <= max(cell) < size:
-        raise msgspec.ValidationError(f"expected an index from 0 to {size - 1}")
-    dense = [0.0] * size
-    for index, value in cell.items():
-        dense[index] = value
-    return tuple(dense)
+    return vector_of(cell, size) if isinstance(cell, dict) else tuple(cell)
+
+
+def same_cells(one: pl.Series, other: pl.Series) -> pl.Series:
+    """Return where two columns hold the same, missing cells and vectors in another form included."""
+    if one.dtype == VECTORS:
+        one, other = as_lists(one), as_lists(other)
+    return one.eq_missing(other)
 
 
 def vector_fault(cell: object, size: int) -> str:

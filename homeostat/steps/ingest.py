@@ -12,6 +12,7 @@ from homeostat.batches import RawEvents, RawLabels
 from homeostat.contract.model import Contract
 from homeostat.features.builder import FeatureBuilder
 from homeostat.features.tables import Raw, Table, event_reader, label_reader, values_at
+from homeostat.features.vectors import same_cells
 from homeostat.features.windows import EPOCH, microseconds
 from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
 from homeostat.ports import OnlineFeatures, Telemetry
@@ -201,7 +202,7 @@ def _letters(topic: RawTopic, raw: Sequence[Raw], table: Table, odd: dict[int, s
 
 
 def _same(events: pl.DataFrame, one: int, other: int) -> bool:
-    return events.row(one) == events.row(other)
+    return all(same_cells(cells[one : one + 1], cells[other : other + 1])[0] for cells in events)
 
 
 def _without(table: pl.DataFrame, odd: dict[int, str]) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from homeostat.ports import Aliases, AliasReader, ModelPackage, OnlineFeatures, 
 from homeostat.records import Arm, Cell, FeatureRow, Prediction, Record, derived_id
 from homeostat.tabular import feature_rows
 from homeostat.training.models import ScoringModel, load_model
+from homeostat.vectors import is_vector
 
 Values = tuple[Cell, ...]
 
@@ -143,8 +144,7 @@ class PredictStep:
         if name in self._categorical:
             return None if isinstance(value, str) else "a text"
         if size := self._vectors.get(name):
-            fits = isinstance(value, tuple) and len(value) == size and all(map(_is_finite, value))
-            return None if fits else f"a vector of {size} finite numbers"
+            return None if is_vector(value, size) else f"a vector of {size} finite numbers"
         return None if _is_finite(value) else "a finite number"
 
     def _predicted(

@@ -9,7 +9,7 @@ import polars as pl
 
 from homeostat.errors import ModelError
 from homeostat.records import Cell
-from homeostat.tabular import vector_rows
+from homeostat.vectors import vector_rows
 
 MAX_CATEGORIES = 4096  # the most frequent ones of a column; the rest read as missing, so a stored model stays small
 
@@ -31,7 +31,7 @@ class Encoder:
     @property
     def owners(self) -> tuple[str, ...]:
         """The feature that each matrix column is of."""
-        return tuple(name for name in self.features for _ in range(self.widths.get(name, 1)))
+        return tuple(name for name, place in self.places.items() for _ in _columns(place))
 
     @property
     def categorical(self) -> list[int]:
@@ -52,7 +52,7 @@ class Encoder:
     @property
     def size(self) -> int:
         """Columns of the matrix."""
-        return len(self.features) + sum(self.widths.values()) - len(self.widths)
+        return sum(len(_columns(place)) for place in self.places.values())
 
     def by_feature(self, x: np.ndarray) -> np.ndarray:
         """Return what matrix columns add up to by feature, shape (rows, features)."""
@@ -140,6 +140,10 @@ def fit_encoder(frame: pl.DataFrame, features: Sequence[str], categorical: froze
     codes = {name: _codes(frame[name].drop_nulls()) for name in features if name in categorical}
     widths = {name: _width(frame[name]) for name in features if frame.schema[name].is_nested()}
     return Encoder(tuple(features), codes, widths)
+
+
+def _columns(place: int | slice) -> range:
+    return range(place, place + 1) if isinstance(place, int) else range(place.start, place.stop)
 
 
 def _width(column: pl.Series) -> int:

@@ -16,6 +16,7 @@ from homeostat.contract.model import Contract, FieldSpec
 from homeostat.ports import OfflineFeatures, OnlineFeatures, OnlineRow
 from homeostat.records import Arm, Cell, FeatureRow, Outcome
 from homeostat.tabular import as_records
+from homeostat.vectors import unpacked, vector_column, vector_of
 
 NOON = datetime(2024, 2, 28, 12, 0, 0, 123456, tzinfo=UTC)
 LATER = NOON + timedelta(days=400)
@@ -76,7 +77,13 @@ def test_any_vector_comes_back_as_it_went_in(online: OnlineFeatures, emb: Cell) 
 
 
 def test_a_large_vector_comes_back(online: OnlineFeatures) -> None:
-    emb = tuple(float(i % 7 == 0) * i for i in range(3_000))
+    emb = tuple(float(i % 3 == 0) * i for i in range(3_000))
+    online.write([row("e", 0, emb)])
+    assert online.read(["a"]) == [OnlineRow(NOON, (1.5, emb))]
+
+
+def test_a_sparse_vector_comes_back_as_one(online: OnlineFeatures) -> None:
+    emb = vector_of({17: 0.5, 2_999: -1e-300}, 3_000)
     online.write([row("e", 0, emb)])
     assert online.read(["a"]) == [OnlineRow(NOON, (1.5, emb))]
 
@@ -89,6 +96,20 @@ def test_a_training_frame_has_vectors_as_lists(opened: Callable[[], OfflineFeatu
     for frame in (offline.training_frame(LATER), opened().training_frame(LATER)):  # joined, and what was kept of it
         assert frame.schema["look"] == pl.List(pl.Float64)
         assert frame["look"].to_list() == [[1.0, -2.5, 1e-300], None, [0.0, 0.0, 7.0], None]
+
+
+def test_a_training_frame_has_sparse_vectors_with_all_their_numbers(opened: Callable[[], OfflineFeatures]) -> None:
+    offline, rows = opened(), 70  # those that come as columns, and one alone
+    emb = [vector_of({i: 0.5}, 100) for i in range(rows)]
+    ids = [f"e{i:03}" for i in range(rows)]
+    times = pl.Series([NOON + timedelta(minutes=i) for i in range(rows)], dtype=pl.Datetime("us", "UTC"))
+    head = {"event_id": ids, "entity_id": ids, "event_time": times, "price": [1.0] * rows}
+    offline.write_features(as_records(pl.DataFrame({**head, "look": vector_column("look", emb)})))
+    offline.write_features([row("e900", 9, emb[3], "e900")])
+    offline.write_outcomes([outcome(one, i / 60, one) for i, one in enumerate(ids)] + [outcome("e900", 9, "e900")])
+    frame = offline.training_frame(LATER)
+    assert frame.schema["look"] == pl.List(pl.Float64)
+    assert frame["look"].to_list() == [unpacked(one).tolist() for one in [*emb, emb[3]]]
 
 
 def test_what_was_a_number_before_is_missing_as_a_vector_and_the_other_way_round(
@@ -116,7 +137,7 @@ def test_vectors_of_many_rows_as_columns_are_the_same(opened: Callable[[], Offli
             "entity_id": [f"s{i}" for i in range(rows)],
             "event_time": pl.Series([NOON + timedelta(minutes=i) for i in range(rows)], dtype=pl.Datetime("us", "UTC")),
             "price": pl.Series([1.0] * rows),
-            "look": pl.Series(emb, dtype=pl.List(pl.Float64)),
+            "look": vector_column("look", [None if one is None else tuple(one) for one in emb]),
         }
     )
     offline.write_features(as_records(table))

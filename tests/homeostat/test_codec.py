@@ -35,6 +35,7 @@ from homeostat.records import (
     TrainingRun,
     TrainingStatus,
 )
+from homeostat.vectors import vector_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 AT = datetime(2013, 3, 1, 12, 30, 0, 250_000, UTC)
@@ -154,6 +155,13 @@ def test_a_vector_is_a_list_of_its_numbers() -> None:
     row = FeatureRow("e1", "N1", AT, (1.5, (0.0, -2.5, 1e-300), None))
     value, headers = encode(row)
     assert value == (GOLDEN / "FeatureRow.v1.with-vector.json").read_bytes()
+    assert decode("features", value, headers) == row
+
+
+def test_a_sparse_vector_is_an_object_of_its_packed_indices_and_values() -> None:
+    row = FeatureRow("e1", "N1", AT, (1.5, vector_of({17: 0.5, 2999: -2.0}, 3_000), None))
+    value, headers = encode(row)
+    assert value == (GOLDEN / "FeatureRow.v1.with-sparse-vector.json").read_bytes()
     assert decode("features", value, headers) == row
 
 

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeostat.batches import FeatureRows
 from homeostat.codec import ARROW, MOST_ROWS, decode_all, decode_whole, encode
 from homeostat.errors import InvalidRecordError
 from homeostat.records import FeatureRow, Label, RawEvent, RawLabel
 from homeostat.tabular import as_records, feature_rows
+from homeostat.vectors import as_lists, vector_column, vector_of
 
 AT = datetime(2013, 3, 1, 12, 30, 0, 250_000, UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -167,6 +169,31 @@ def test_feature_rows_in_columns_are_read_as_rows_and_so_are_those_written_in_th
     whole = decode_whole("features", value, headers)
     assert feature_rows([whole]) == FEATURES
     assert encode(whole) == (value, headers)
+
+
+VECTORS = [
+    FeatureRow("e1", "N1", AT, (vector_of({17: 0.5, 99: -2.0}, 100),)),
+    FeatureRow("e2", "N2", AT, ((0.5,) * 100,)),
+    FeatureRow("e3", "N3", AT, (None,)),
+]
+
+
+def test_vectors_in_columns_are_told_by_index_or_whole_and_were_lists_before() -> None:
+    ids, entities = [row.event_id for row in VECTORS], [row.entity_id for row in VECTORS]
+    head = {"event_id": ids, "entity_id": entities, "event_time": pl.Series([AT] * 3, dtype=pl.Datetime("us", "UTC"))}
+    look = vector_column("look", [row.values[0] for row in VECTORS])
+    sent, headers = encode(FeatureRows(pl.DataFrame({**head, "look": look})))
+    value = (GOLDEN / "FeatureRows.v1.with-vectors.arrow").read_bytes()
+    assert sent == value
+    assert decode_all("features", value, headers) == VECTORS
+    assert pa.ipc.open_stream(value).read_all()["look"].to_pylist()[0] == {
+        "size": 100,
+        "indices": [17, 99],
+        "values": [0.5, -2.0],
+    }
+    before, _ = encode(FeatureRows(pl.DataFrame({**head, "look": as_lists(look)})))
+    numbers = [row.values[0] for row in feature_rows(decode_all("features", before, headers))]
+    assert as_lists(vector_column("look", numbers)).to_list() == as_lists(look).to_list()
 
 
 def test_columns_that_are_no_feature_rows_are_refused() -> None:

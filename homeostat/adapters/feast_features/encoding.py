@@ -10,19 +10,22 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from feast import FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import DoubleList, Value
 
 from homeostat.features.schema import ENTITY_ID
-from homeostat.records import Cell
+from homeostat.records import Cell, SparseVector
+from homeostat.vectors import packed, unpacked
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 _MISSING: Final = b""  # a Value that holds nothing
 _DOUBLE_CELL: Final = struct.Struct("<Bd")
 _VECTOR: Final = Value(double_list_val=DoubleList()).SerializeToString()[:1]  # the field's number comes first
+_HEAD: Final = 4  # bytes before the numbers of a vector, at least
 _DOUBLE: Final = Value.DESCRIPTOR.fields_by_name["double_val"].number << 3 | 1  # a field of 8 bytes
 
 
@@ -99,10 +102,16 @@ def encoded(values: Iterable[Cell], *, categorical: bool) -> list[bytes]:
 
 
 def _numbers(value: Cell) -> bytes:
-    if isinstance(value, tuple):
-        cell: bytes = Value(double_list_val=DoubleList(val=value)).SerializeToString()
-        return cell
+    if isinstance(value, tuple | SparseVector):
+        return _vector_head(len(value)) + unpacked(value).astype("<f8").tobytes()
     return _DOUBLE_CELL.pack(_DOUBLE, value)
+
+
+@lru_cache(64)  # a contract has few vectors
+def _vector_head(size: int) -> bytes:
+    """Return what comes before the numbers of a vector: protobuf has them as they are in memory."""
+    whole: bytes = Value(double_list_val=DoubleList(val=(0.0,) * size)).SerializeToString()
+    return whole[: len(whole) - 8 * size]
 
 
 def decoded(cell: bytes | None) -> Cell:
@@ -113,8 +122,15 @@ def decoded(cell: bytes | None) -> Cell:
         number: float = _DOUBLE_CELL.unpack(cell)[1]
         return number
     if cell.startswith(_VECTOR):
-        return tuple(Value.FromString(cell).double_list_val.val)
+        return _vector(cell)
     return _parsed(cell)
+
+
+def _vector(cell: bytes) -> Cell:
+    head = _vector_head((len(cell) - _HEAD) // 8)
+    if cell.startswith(head) and (len(cell) - len(head)) % 8 == 0:
+        return packed(np.frombuffer(cell, "<f8", offset=len(head)))
+    return tuple(Value.FromString(cell).double_list_val.val)  # as another writer may put it
 
 
 def encoded_time(time: datetime) -> bytes:

@@ -22,6 +22,7 @@ from homeostat.features.schema import (
     store_columns,
 )
 from homeostat.records import FeatureRow, Outcome, derived_id
+from homeostat.vectors import VECTORS, as_lists
 
 _TIME = pl.Datetime("us", "UTC")
 _ROW: dict[str, pl.DataType] = {EVENT_ID: pl.String(), ENTITY_ID: pl.String(), EVENT_TIME: _TIME}
@@ -80,7 +81,8 @@ class FeastOfflineFeatures:
             (pl.col(c.name) if c.name in table.columns else pl.lit(None)).cast(c.dtype).alias(c.stored_as)
             for c in self._columns
         ]
-        return table.select(EVENT_ID, ENTITY_ID, EVENT_TIME, *cells)
+        vectors = [as_lists(column) for column in table if column.dtype == VECTORS]
+        return table.with_columns(vectors).select(EVENT_ID, ENTITY_ID, EVENT_TIME, *cells)
 
     def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Append mature outcomes, each kept once by its event id."""

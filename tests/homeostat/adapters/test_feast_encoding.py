@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.protos.feast.types.Value_pb2 import Value
+from feast.protos.feast.types.Value_pb2 import DoubleList, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from homeostat.adapters.feast_features.encoding import (
     entity_key,
     key_encoder,
 )
+from homeostat.vectors import filled, vector_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -32,6 +34,21 @@ def test_numbers_are_stored_as_floats_zero_and_what_is_not_finite_too(values: li
 @given(st.lists(st.none() | TEXTS))
 def test_categories_are_stored_as_texts_the_empty_one_too(values: list[str | None]) -> None:
     assert encoded(values, categorical=True) == [Value(string_val=x).SerializeToString() for x in values]
+
+
+@given(st.lists(st.floats(allow_nan=False), max_size=40))
+def test_a_vector_is_stored_as_a_list_of_floats(numbers: list[float]) -> None:
+    stored = Value(double_list_val=DoubleList(val=numbers)).SerializeToString()
+    assert encoded([tuple(numbers)], categorical=False) == [stored]
+    assert decoded(stored) == tuple(numbers)
+
+
+@pytest.mark.parametrize("size", [64, 127, 128, 3_000, 16_384])
+def test_a_sparse_vector_is_stored_with_all_its_numbers(size: int) -> None:
+    sparse = vector_of({1: 0.5, size - 1: -1e300}, size)
+    (stored,) = encoded([sparse], categorical=False)
+    assert stored == Value(double_list_val=DoubleList(val=filled({1: 0.5, size - 1: -1e300}, size))).SerializeToString()
+    assert decoded(stored) == sparse
 
 
 def test_what_is_missing_is_stored_as_a_value_that_holds_nothing() -> None:

@@ -17,6 +17,7 @@ from homeostat.drift.report import judge_window
 from homeostat.drift.seasonal import with_season
 from homeostat.drift.vector_map import VectorMap, fitted_map
 from homeostat.records import Attribution, DriftStatus
+from homeostat.vectors import packed
 
 SIZE, ROWS = 32, 8_000
 POLICY = DriftPolicy()
@@ -183,6 +184,23 @@ def test_sparse_vectors_of_thousands_of_numbers_are_watched_as_well():
     made = profile_of(sparse(4_000, 0))
     assert not look(made, sparse(1_500, 1)).features[0].drifted
     assert look(made, sparse(1_500, 1, shift=0.5)).features[0].drifted
+
+
+def test_sparse_cells_fall_where_their_lists_do():
+    """Even where few vectors come again and again, so that each has a bin of its own."""
+    rng, kinds = np.random.default_rng(0), np.zeros((7, 400))
+    for row in kinds[1:]:
+        row[rng.choice(400, 20, replace=False)] = rng.standard_normal(20)
+    rows = kinds[rng.integers(0, 7, 3_000)]
+    made = profile_of(lists(rows))
+    cells = [(packed(row), 0.5) for row in rows] + [(None, 0.5), ((0.5,) * 400, 0.5)]
+    as_cells, as_lists = WindowCounts(Counter(made)), WindowCounts(Counter(made))
+    as_cells.add(cells, [0.5] * len(cells))
+    column = pl.Series([*rows.tolist(), None, [0.5] * 400], dtype=pl.List(pl.Float64))
+    as_lists.add_columns([column, np.full(len(cells), 0.5)], [0.5] * len(cells))
+    assert np.count_nonzero(as_cells.column(0)) == 9
+    np.testing.assert_array_equal(as_cells.bins, as_lists.bins)
+    np.testing.assert_allclose(as_cells.vectors[0], as_lists.vectors[0], rtol=1e-5, atol=1e-3)
 
 
 def test_a_number_that_never_varied_may_begin_to_move():

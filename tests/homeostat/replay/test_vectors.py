@@ -12,21 +12,6 @@ from homeostat.replay.files import load_file
 from homeostat.replay.recording import Track
 
 
-@pytest.fixture(scope="module")
-def toys() -> Contract:
-    return Contract.model_validate(
-        {
-            "product": "toys",
-            "event": {
-                "entity": "shop",
-                "fields": {"shop": "string", "emb": {"type": "vector", "size": 3, "nullable": True}},
-            },
-            "label": {"field": "returned", "delay": "1h", "maturity": "6h"},
-            "features": {"look": {"field": "emb"}},
-        }
-    )
-
-
 def told(track: Track, toys: Contract) -> list[object]:
     """The vector of each message, or why it is refused."""
     parser, found = EventParser(toys), []
