@@ -23,14 +23,20 @@ _PAIRS = 1000  # for the median distance
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingReference:
-    """The reference rows after the map: their mean, and directions of unit variance."""
+    """The reference rows after the map: their mean, and directions of unit variance within windows."""
 
     seed: int
     bandwidth: float
-    rows: float  # effective
+    rows: float  # effective, behind the directions
     mean: tuple[float, ...]
-    whitener: tuple[tuple[float, ...], ...]  # (n_directions, WIDTH)
+    whitener: tuple[tuple[float, ...], ...]  # (n_directions, WIDTH), those of the largest variance first
     mean_rows: float | None = None  # effective, behind the mean, where it is not of the rows behind the directions
+    borne: int | None = None  # directions that the training windows bear; None for all
+
+    @property
+    def directions(self) -> int:
+        """How many directions are looked along."""
+        return len(self.whitener) if self.borne is None else self.borne
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +136,21 @@ class RowMap(Protocol[R_contra]):
         """Return the Fourier features of the rows, shape (n, WIDTH)."""
 
 
-def embedding_reference(embedder: RowMap[R], codes: R, weights: np.ndarray, seed: int) -> EmbeddingReference:
+def embedding_reference(
+    embedder: RowMap[R], codes: R, weights: np.ndarray, seed: int, place: np.ndarray | None = None
+) -> EmbeddingReference:
     """Return mean and directions of the reference rows after the map.
 
     The bandwidth is the median distance between two rows; directions are the leading eigenvectors of the
-    covariance, as many as the rows can bear.
+    covariance within windows, as many as the rows can bear. With where the windows lie in it, the covariance would
+    fit those of the training, and a new one would look further away than they do.
 
     Args:
         embedder: The map drawn with ``seed``.
         codes: Bin codes, shape (n, n_columns), or vectors.
         weights: Row weights, shape (n,).
         seed: Kept, so that the same map can be drawn again.
+        place: Window of each row, shape (n,), -1 for none; None where nothing is known of windows.
     """
     projected = embedder.project(codes)
     pairs = (uniforms(seed + 2, 2 * _PAIRS) * len(codes)).astype(np.int64).reshape(2, _PAIRS)
@@ -150,12 +160,26 @@ def embedding_reference(embedder: RowMap[R], codes: R, weights: np.ndarray, seed
     share = weights / weights.sum()
     rows = float(1 / np.sum(share**2))  # Kish: as many equal rows would scatter like this
     mean = share @ mapped
-    centred = mapped - mean
-    values, vectors = np.linalg.eigh((centred * share[:, None]).T @ centred * rows / max(rows - 1, 1.0))
+    covariance, bearing = _within(mapped, share, np.zeros(len(share), dtype=np.int64) if place is None else place)
+    values, vectors = np.linalg.eigh(covariance)
     usable = int(np.count_nonzero(values > _FLATTEST * values[-1])) if values[-1] > _NO_SPREAD else 0
-    kept = min(usable, max(1, int(rows / ROWS_A_DIRECTION)))
-    whitener = (vectors[:, ::-1][:, :kept] / np.sqrt(values[::-1][:kept])).T
-    return EmbeddingReference(seed, bandwidth, rows, tuple(mean.tolist()), tuple(map(tuple, whitener.tolist())))
+    kept = min(usable, max(1, int(bearing / ROWS_A_DIRECTION)))
+    whitener = tuple(map(tuple, (vectors[:, ::-1][:, :kept] / np.sqrt(values[::-1][:kept])).T.tolist()))
+    return EmbeddingReference(seed, bandwidth, bearing, tuple(mean.tolist()), whitener, mean_rows=rows)
+
+
+def _within(mapped: np.ndarray, share: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the covariance of rows about the mean of their window, and of how many rows about one mean it is worth."""
+    used = place >= 0
+    mapped, share = mapped[used], share[used]
+    _, place = np.unique(place[used], return_inverse=True)
+    mass = np.bincount(place, share)
+    sums = np.zeros((mass.size, mapped.shape[1]))
+    np.add.at(sums, place, mapped * share[:, None])
+    centred = mapped - (sums / mass[:, None])[place]
+    squares = np.bincount(place, share**2)
+    free = max(float(mass.sum() - np.sum(squares / mass)), float(squares.sum() / mass.sum()))
+    return (centred * share[:, None]).T @ centred / free, 1 + free * float(mass.sum() / squares.sum())
 
 
 def embedding_test(
@@ -174,9 +198,10 @@ def embedding_test(
     """
     if rows == 0 or not reference.whitener:
         return None
-    shift = np.asarray(reference.whitener) @ (total / rows - np.asarray(reference.mean))
+    kept = reference.directions
+    shift = np.asarray(reference.whitener[:kept]) @ (total / rows - np.asarray(reference.mean))
     scale = design.scale(reference.rows if reference.mean_rows is None else reference.mean_rows, rows)
-    return EmbeddingTest(float(shift @ shift), scale, len(reference.whitener), reference.rows, design)
+    return EmbeddingTest(float(shift @ shift), scale, kept, reference.rows, design)
 
 
 def _bin_scores(counts: np.ndarray) -> np.ndarray:

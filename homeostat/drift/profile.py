@@ -15,7 +15,7 @@ from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_re
 from homeostat.drift.norms import PIECE_ROWS, SCALES, CellCoder, Norm, norms
 from homeostat.drift.seasons import SeasonReference
 from homeostat.drift.texts import TextReference, text_designs, text_reference
-from homeostat.drift.training_windows import TrainingWindows, column_designs, cut, embedding_design
+from homeostat.drift.training_windows import TrainingWindows, borne, column_designs, cut
 from homeostat.drift.vectors import VectorReference, vector_bins, vector_reference
 from homeostat.errors import ModelError, NotEnoughDataError
 from homeostat.records import Attribution
@@ -128,9 +128,10 @@ def build_profile(
     sample = np.random.default_rng(seed).permutation(len(codes))[:_EMBEDDED_ROWS]
     sample = sample[mass[sample] > 0]
     embedder = Embedder(columns[:-1], counts[:-1], seed)
-    reference = embedding_reference(embedder, codes[sample, :-1], mass[sample], seed)
-    texts = _texts(columns, cells, codes, share)
     windows = cut(frame["event_time"], mass, window) if window is not None else None
+    place = windows.place[sample] if windows is not None else None
+    reference = embedding_reference(embedder, codes[sample, :-1], mass[sample], seed, place)
+    texts = _texts(columns, cells, codes, share)
     profile = Profile(
         columns=columns,
         counts=tuple(tuple(count.tolist()) for count in counts),
@@ -141,19 +142,26 @@ def build_profile(
         texts=texts,
         vectors=_vectors(columns, cells, mass, seed, windows),
     )
-    if windows is None:
-        return profile
+    return profile if windows is None else _with_designs(profile, windows, embedder, cells, codes)
+
+
+def _with_designs(
+    profile: Profile, windows: TrainingWindows, embedder: Embedder, cells: Sequence[Cells], codes: np.ndarray
+) -> Profile:
+    """Return the profile with how far its training windows lay apart."""
     designs = [
-        text_designs(windows, texts[j], column, cells[j], codes[:, j])
-        if j in texts
+        text_designs(windows, profile.texts[j], column, cells[j], codes[:, j])
+        if j in profile.texts
         else column_designs(windows, column, codes[:, j])
-        for j, column in enumerate(columns)
+        for j, column in enumerate(profile.columns)
     ]
+    reference, design = borne(windows, embedder, codes[:, :-1], profile.embedding)
     return replace(
         profile,
         index_designs=tuple(index for index, _ in designs),
         gap_designs=tuple(gap for _, gap in designs),
-        embedding_design=embedding_design(windows, embedder, codes[:, :-1], reference),
+        embedding=reference,
+        embedding_design=design,
     )
 
 

@@ -79,7 +79,7 @@ def _seasonal(counts: WindowCounts, season: SeasonReference, weights: np.ndarray
         columns=tuple(np.split(shares * rows, counts.counter.starts[1:-1])),
         index_designs=season.index_designs,
         gap_designs=season.gap_designs,
-        embedding=replace(profile.embedding, mean=tuple(mean.tolist()), mean_rows=rows),
+        embedding=replace(profile.embedding, mean=tuple(mean.tolist()), mean_rows=rows, borne=season.directions),
         embedding_design=season.embedding_design,
         told=told,
     )

@@ -8,11 +8,11 @@ import polars as pl
 
 from homeostat.contract.policies import DriftPolicy
 from homeostat.drift.bins import Bins, Coder
-from homeostat.drift.design import INDEPENDENT, Design, Distances, estimate
+from homeostat.drift.design import Design
 from homeostat.drift.embedding import Embedder
 from homeostat.drift.profile import Profile
 from homeostat.drift.seasons import HOURS, SeasonReference, hours_of
-from homeostat.drift.stretches import Stretches, stretches
+from homeostat.drift.stretches import Stretches, borne_by_hour, stretches
 from homeostat.drift.training_windows import TrainingWindows, compared_designs, cut, fourier_sums
 
 
@@ -42,12 +42,14 @@ def with_season(
     codes = Coder(profile.columns).codes([*(column.cells(frame) for column in profile.columns[:-1]), scores])
     embedder = Embedder(profile.columns[:-1], [np.asarray(c) for c in profile.counts[:-1]], profile.embedding.seed)
     designs = [_column_designs(parted, column, codes[:, j]) for j, column in enumerate(profile.columns)]
+    directions, design = borne_by_hour(parted, embedder, codes[:, :-1], profile.embedding)
     season = SeasonReference(
         season=policy.season,
         **_hourly(profile, embedder, codes, hours, mass),
         index_designs=tuple(index for index, _ in designs),
         gap_designs=tuple(gap for _, gap in designs),
-        embedding_design=_embedding_design(parted, profile, embedder, codes[:, :-1]),
+        embedding_design=design,
+        directions=directions,
     )
     return replace(profile, season=season)
 
@@ -75,24 +77,3 @@ def _column_designs(parted: Stretches, column: Bins, codes: np.ndarray) -> tuple
     compared, held = parted.compared()
     live = parted.by_window(counts) * (compared.rows / compared.mass)[:, None]
     return compared_designs(compared, column, live, parted.usual(counts) * held[:, None])
-
-
-def _embedding_design(parted: Stretches, profile: Profile, embedder: Embedder, codes: np.ndarray) -> Design:
-    reference = profile.embedding
-    if not reference.whitener:
-        return INDEPENDENT
-    compared, held = parted.compared()
-    sums = fourier_sums(parted.rows, embedder, codes, reference.bandwidth) @ np.asarray(reference.whitener).T
-    gaps = parted.by_window(sums) / compared.mass[:, None] - parted.usual(sums)
-    return estimate(
-        Distances(
-            squared=np.sum(gaps**2, axis=1),
-            degrees=np.full(compared.mass.size, float(len(reference.whitener))),
-            chance=1 / compared.rows + 1 / held,
-            rows=compared.rows,
-            mass=compared.mass,
-            points=gaps,
-            breadth=compared.breadth,
-        ),
-        of_many=True,  # one whitener for all hours
-    )

@@ -31,6 +31,7 @@ class SeasonReference:
     index_designs: tuple[Design, ...]
     gap_designs: tuple[Design, ...]
     embedding_design: Design
+    directions: int | None = None  # of the embedding that the windows bear by the hour; None for all
 
 
 def hours_of(times_s: np.ndarray, season: str) -> np.ndarray:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homeostat.drift.training_windows import Compared, TrainingWindows
+from homeostat.drift.design import INDEPENDENT, Design
+from homeostat.drift.embedding import EmbeddingReference, R, RowMap
+from homeostat.drift.training_windows import Compared, TrainingWindows, borne_directions, fourier_sums
 
 _MIN_SEASONS = 4  # fewer say nothing about how far one lies from another
 
@@ -64,6 +66,25 @@ def stretches(windows: TrainingWindows, hours: np.ndarray, size: int) -> Stretch
     compared, _ = cut.compared()
     seasons = 1 + 1 / np.average(compared.breadth, weights=compared.mass)  # type: ignore[arg-type]
     return cut if round(seasons) >= _MIN_SEASONS else None
+
+
+def borne_by_hour(
+    parted: Stretches, embedder: RowMap[R], codes: R, reference: EmbeddingReference
+) -> tuple[int, Design]:
+    """Return the directions that windows bear when each is held against its hours, and the design of their distance.
+
+    Args:
+        parted: Where the rows belong.
+        embedder: The map of ``reference``.
+        codes: Bin codes of the features, shape (n_rows, n_features), or vectors of one.
+        reference: Directions of unit variance within windows.
+    """
+    if not reference.whitener:
+        return 0, INDEPENDENT
+    compared, held = parted.compared()
+    sums = fourier_sums(parted.rows, embedder, codes, reference.bandwidth) @ np.asarray(reference.whitener).T
+    gaps = parted.by_window(sums) / compared.mass[:, None] - parted.usual(sums)
+    return borne_directions(compared, gaps, gaps, 1 / compared.rows + 1 / held)
 
 
 def _added(sums: np.ndarray, place: np.ndarray) -> np.ndarray:

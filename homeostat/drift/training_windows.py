@@ -9,7 +9,7 @@ import polars as pl
 from homeostat.drift.bins import Bins, coarse
 from homeostat.drift.design import INDEPENDENT, Design, Distances, estimate
 from homeostat.drift.draws import WIDTH
-from homeostat.drift.embedding import EmbeddingReference, R, RowMap
+from homeostat.drift.embedding import ROWS_A_DIRECTION, EmbeddingReference, R, RowMap
 from homeostat.drift.ks import MEAN_SQUARE, ks_test
 from homeostat.drift.psi import psi_test
 
@@ -119,24 +119,58 @@ def compared_designs(compared: Compared, column: Bins, live: np.ndarray, others:
     return index, _gap_design(compared, live[:, :-1], others[:, :-1])
 
 
-def embedding_design(windows: TrainingWindows, embedder: RowMap[R], codes: R, reference: EmbeddingReference) -> Design:
-    """Return the design of the embedding distance.
+def borne(
+    windows: TrainingWindows, embedder: RowMap[R], codes: R, reference: EmbeddingReference
+) -> tuple[EmbeddingReference, Design]:
+    """Return the reference with the directions that the training windows bear, and the design of its distance.
 
     Args:
         windows: Where the rows belong.
         embedder: The map of ``reference``.
         codes: Bin codes of the features, shape (n_rows, n_features), or vectors of one.
-        reference: Directions of unit variance.
+        reference: Directions of unit variance within windows.
     """
     if not reference.whitener:
-        return INDEPENDENT
+        return reference, INDEPENDENT
     mass, (rows, rest) = windows.mass, _effective(windows)
     totals = fourier_sums(windows, embedder, codes, reference.bandwidth) @ np.asarray(reference.whitener).T
-    points = totals / mass[:, None]
-    gaps = points - (totals.sum(axis=0) - totals) / (mass.sum() - mass)[:, None]
-    degrees = np.full(mass.size, float(len(reference.whitener)))
-    seen = Distances(np.sum(gaps**2, axis=1), degrees, 1 / rows + 1 / rest, rows, mass, points)
-    return estimate(seen, windows.parts)
+    gaps = totals / mass[:, None] - (totals.sum(axis=0) - totals) / (mass.sum() - mass)[:, None]
+    compared = Compared(mass, rows, windows.parts)
+    kept, design = borne_directions(compared, totals / mass[:, None], gaps, 1 / rows + 1 / rest)
+    return replace(reference, borne=kept), design
+
+
+def borne_directions(
+    compared: Compared, points: np.ndarray, gaps: np.ndarray, chance: np.ndarray
+) -> tuple[int, Design]:
+    """Return how many directions the training windows bear, and the design of the distance along them.
+
+    Ten rows that are worth as much as independent ones bear a direction. Of more, the windows show too little: those
+    in which they happen to differ less than new ones will decide. A cut changes what rows are worth, so it is
+    repeated until nothing is left to cut.
+
+    Args:
+        compared: The windows.
+        points: Where they lie along each direction, shape (n_windows, n_directions).
+        gaps: How far from what each is held against, same shape.
+        chance: 1 / rows of the window + 1 / rows of what it is held against, shape (n_windows,).
+    """
+    most = points.shape[1]
+    while True:
+        kept = most
+        seen = Distances(
+            squared=np.sum(gaps[:, :kept] ** 2, axis=1),
+            degrees=np.full(compared.mass.size, float(kept)),
+            chance=chance,
+            rows=compared.rows,
+            mass=compared.mass,
+            points=points[:, :kept],
+            breadth=compared.breadth,
+        )
+        design = estimate(seen, compared.parts, of_many=True)  # one whitener for all windows
+        most = max(1, int(design.windows * design.rows / design.effect / ROWS_A_DIRECTION))
+        if most >= kept:
+            return kept, design
 
 
 def fourier_sums(windows: TrainingWindows, embedder: RowMap[R], codes: R, bandwidth: float) -> np.ndarray:

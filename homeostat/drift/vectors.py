@@ -8,14 +8,8 @@ import polars as pl
 
 from homeostat.drift.bins import Bins, number_bins
 from homeostat.drift.design import INDEPENDENT, Design
-from homeostat.drift.embedding import (
-    ROWS_A_DIRECTION,
-    EmbeddingReference,
-    EmbeddingTest,
-    embedding_reference,
-    embedding_test,
-)
-from homeostat.drift.training_windows import TrainingWindows, embedding_design
+from homeostat.drift.embedding import EmbeddingReference, EmbeddingTest, embedding_reference, embedding_test
+from homeostat.drift.training_windows import TrainingWindows, borne
 from homeostat.drift.vector_map import VectorMap, Vectors, fitted_map
 from homeostat.vectors import vector_rows
 
@@ -79,25 +73,15 @@ def vector_reference(
     sample = _sampled(cells, weights, column.vector.size if column.vector else 0, seed)
     if column.vector is None or not sample.size:
         return None
+    known = None
+    if windows is not None:
+        known = windows.among((cells.list.len() == column.vector.size).fill_null(value=False).to_numpy())
     rows = vector_rows(cells.gather(sample), column.vector.size)
-    reference = embedding_reference(column.vector, rows, weights[sample], column.vector.seed)
-    fits = (cells.list.len() == column.vector.size).fill_null(value=False)
-    known = windows.among(fits.to_numpy()) if windows is not None else None
+    place = None if known is None else known.place[sample]
+    reference = embedding_reference(column.vector, rows, weights[sample], column.vector.seed, place)
     if known is None:
         return VectorReference(column.vector.size, reference)
-    design = embedding_design(known, column.vector, cells, reference)
-    borne = _borne(reference, design)
-    return VectorReference(column.vector.size, borne, embedding_design(known, column.vector, cells, borne))
-
-
-def _borne(reference: EmbeddingReference, design: Design) -> EmbeddingReference:
-    """Return the reference with the directions that rows bear which lie together by window.
-
-    Directions in which the training windows hardly differ are those that a new window may well differ in: with all of
-    64, calm windows of 28 days that each have a mean of their own alarm in 72 % instead of 5 %; so in 8 % at most.
-    """
-    most = max(1, int(reference.rows / design.effect / ROWS_A_DIRECTION))
-    return replace(reference, whitener=reference.whitener[:most])
+    return VectorReference(column.vector.size, *borne(known, column.vector, cells, reference))
 
 
 def _sampled(cells: pl.Series, weights: np.ndarray, size: int, seed: int) -> np.ndarray:
