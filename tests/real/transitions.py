@@ -248,7 +248,8 @@ class Stage:
         assert entry.kind == (change if change in CHANGES else "promote")
         served = serving_at(self.ledger.entries(), datetime.now(UTC))
         assert (served.champion, served.challenger, served.share) == (now.champion, now.challenger, now.share)
-        assert self.ledger.verify() == len(self.ledger.entries())
+        known = len(self.ledger.entries())  # the healer may write one more before the next line
+        assert self.ledger.verify() >= known
         assert not self.clients.failed, self.clients.failed[:3]
 
     def _apart(self, old: str | None, begun: float) -> float:
