@@ -59,15 +59,13 @@ class VectorMap:
         return np.asarray(np.cos(projected, out=projected))
 
     def _parts(self, cells: Vectors) -> Iterator[np.ndarray | PackedVectors]:
-        """Yield vectors as they are where few of their numbers are told, else some at a time with all of them."""
-        rows = self.rows(cells)
-        if isinstance(rows, PackedVectors) and is_short(rows.values.size, len(rows) * self.size):
-            yield rows
-            return
+        """Yield some vectors at a time: as they are where few of their numbers are told, else with all of them."""
         step = max(1, _AT_ONCE // max(self.size, 1))
-        for start in range(0, max(len(rows), 1), step):
-            part = rows[start : start + step]
-            yield part if isinstance(part, np.ndarray) else part.rows(self.size)
+        for start in range(0, max(len(cells), 1), step):
+            part = self.rows(cells[start : start + step])
+            if isinstance(part, PackedVectors) and not is_short(part.values.size, len(part) * self.size):
+                part = part.rows(self.size)
+            yield part
 
     def _projected(self, part: np.ndarray | PackedVectors, table: np.ndarray) -> np.ndarray:
         """Return vectors times a table, as float32."""
@@ -76,7 +74,8 @@ class VectorMap:
             return np.asarray(np.clip(part, -far, far) @ table, dtype=np.float32)
         there = part.sizes == self.size
         known = part.among(there)
-        values = np.clip(known.values, -far[known.at], far[known.at], dtype=np.float32, casting="same_kind")
+        with np.errstate(over="ignore"):  # too large for float32 reads as infinite
+            values = np.clip(known.values.astype(np.float32), -far[known.at], far[known.at])
         ends = np.concatenate([[0], np.cumsum(known.told)])
         projected = np.full((len(part), table.shape[1]), np.nan, dtype=np.float32)
         projected[there] = csr_matrix((values, known.at, ends), (len(known), self.size)) @ table

@@ -199,6 +199,8 @@ def test_sparse_cells_fall_where_their_lists_do():
     column = pl.Series([*rows.tolist(), None, [0.5] * 400], dtype=pl.List(pl.Float64))
     as_lists.add_columns([column, np.full(len(cells), 0.5)], [0.5] * len(cells))
     assert np.count_nonzero(as_cells.column(0)) == 9
+    as_cells.add([(None, 0.5)] * 70, [0.5] * 70)
+    as_lists.add_columns([pl.Series([None] * 70, dtype=pl.List(pl.Float64)), np.full(70, 0.5)], [0.5] * 70)
     np.testing.assert_array_equal(as_cells.bins, as_lists.bins)
     np.testing.assert_allclose(as_cells.vectors[0], as_lists.vectors[0], rtol=1e-5, atol=1e-3)
 
