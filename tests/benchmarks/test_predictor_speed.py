@@ -93,8 +93,8 @@ def ground(
         for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
             patch.setenv(name, servers[name])
         save_champion(MlflowRegistry(mlflow_server.url, folder, PRODUCT), folder)
-    as_in_compose = {**servers, "HOMEOSTAT_KAFKA__CLIENT": "librdkafka"}
-    predictor = Deployment(home, contract, as_in_compose, ["predictor"])
+    with_the_fast_client = {**servers, "HOMEOSTAT_KAFKA__CLIENT": "librdkafka"}
+    predictor = Deployment(home, contract, with_the_fast_client, ["predictor"])
     other, port = serve(folder / "model")
     try:
         until(lambda: is_up(port) and not predictor.waits(), why=predictor.logs)

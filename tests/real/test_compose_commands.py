@@ -1,6 +1,7 @@
 """What the containers of docker-compose.yml are started with, run here: a word that a server does not know shows up."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import psycopg
 import pytest
 import redis
 import yaml
+from confluent_kafka.admin import AdminClient, ConfigResource
 from psycopg import sql
 
-from deploy.servers import Postgres, free_port
+from deploy.servers import Kafka, Postgres, free_port
 from homeostat.adapters.mlflow_registry.subscription import subscribe
 
 from .running import until
@@ -98,6 +100,51 @@ def test_redis_has_a_password_keeps_what_it_takes_and_refuses_what_it_has_no_roo
     )  # what is written while the file is rewritten counts twice
     redis_at.set("route", "1")
     assert list((tmp_path / "appendonlydir").iterdir())
+
+
+class KafkaInCompose(Kafka):
+    """A broker with the properties that the image makes of its variables, at addresses of this test."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.loopback_port = free_port()
+
+    def told(self, data: Path) -> dict[str, str]:
+        """What compose says, by the names of Kafka's own properties."""
+        ports = {"9092": self.port, "9093": self._controller_port, "9094": self.loopback_port}
+        variables = {n: str(v) for n, v in SERVICES["kafka"]["environment"].items() if n != "KAFKA_HEAP_OPTS"}
+        found = {name.removeprefix("KAFKA_").lower().replace("_", "."): value for name, value in variables.items()}
+        for name, value in found.items():
+            here = value.replace("kafka:", "127.0.0.1:").replace("://:", "://127.0.0.1:")
+            found[name] = re.sub("909[234]", lambda port: str(ports[port[0]]), here)
+        return {**found, "log.dirs": str(data)}
+
+    def _properties(self, data: Path) -> dict[str, object]:
+        return dict(self.told(data))
+
+
+def test_kafka_knows_each_property_and_listens_inside_and_on_loopback(tmp_path: Path, program: Program) -> None:
+    program("java", "default-jre-headless")
+    with KafkaInCompose(tmp_path / "kafka") as server:
+        inside, admin = (
+            AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0})
+            for port in (server.port, server.loopback_port)
+        )
+        assert inside.list_topics(timeout=60).brokers.keys() == {1}
+        (asked,) = admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, "1")]).values()
+        known = {name: entry.value for name, entry in asked.result(60).items()}
+        told = server.told(tmp_path / "kafka" / "data")
+        assert {name: known.get(name) for name in told} == told
+
+
+def test_the_broker_s_health_check_has_a_bound_of_its_own_beside_the_broker() -> None:
+    service = SERVICES["kafka"]
+    heap = re.compile(r"-Xmx(\d+)m")
+    mib = [
+        int(heap.findall(text)[0]) for text in (service["environment"]["KAFKA_HEAP_OPTS"], str(service["healthcheck"]))
+    ]
+    assert service["deploy"]["resources"]["limits"]["memory"] == "1g"
+    assert sum(mib) < 640  # what a JVM takes beside its heap is as much again for the small one
 
 
 @pytest.fixture
