@@ -34,7 +34,7 @@ bench: $(READY) ## speed and memory, each as a ratio against a peer in the same 
 prove-canary: $(READY) ## thousands of canaries with and without a true difference: wrong decisions, rows to a right one
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_canary --json .homeostat/canary.json $(ARGS)
 
-prove-drift: $(READY) ## windows with and without drift: false alarms against the budget, delays beside other tools
+prove-drift: $(READY) ## windows with and without drift: false alarms against the budget, delays beside other tools; ARGS=--go-on after a stop
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_drift --json .homeostat/drift.json $(ARGS)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.statistics.prove_diagnosis --json .homeostat/diagnosis.json
 

@@ -84,7 +84,7 @@ def column_test(counts: WindowCounts, reference: Reference, j: int) -> ColumnTes
     expected = reference.columns[j]
     psi = psi_test(coarse(column, expected), coarse(column, live), reference.index_design(j))
     told = distances(column, expected, live)
-    if vector := profile.vectors.get(j):
+    if vector := reference.vectors.get(j):
         apart = vector.test(counts.vectors[j], int(live[:-1].sum()))
         return ColumnTest(column.name, psi, None, tests=1 if apart is None else 2, distances=told, embedding=apart)
     if column.categorical:

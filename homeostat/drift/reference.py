@@ -11,6 +11,7 @@ from homeostat.drift.draws import WIDTH
 from homeostat.drift.embedding import EmbeddingReference
 from homeostat.drift.profile import Profile
 from homeostat.drift.seasons import SeasonReference
+from homeostat.drift.vectors import VectorReference
 
 _UNSEEN = 0.01  # of a window's rows may lie in hours that training never saw; they shift no index by a floor
 
@@ -24,6 +25,7 @@ class Reference:
     gap_designs: tuple[Design, ...]
     embedding: EmbeddingReference
     embedding_design: Design
+    vectors: dict[int, VectorReference]  # by place, of the vector columns
     told: str | None = None  # which one it is, where a season was asked for
 
     def index_design(self, j: int) -> Design:
@@ -43,6 +45,7 @@ def training_reference(profile: Profile, told: str | None = None) -> Reference:
         gap_designs=profile.gap_designs,
         embedding=profile.embedding,
         embedding_design=profile.embedding_design,
+        vectors=profile.vectors,
         told=told,
     )
 
@@ -62,7 +65,8 @@ def reference_of(counts: WindowCounts, policy: DriftPolicy) -> Reference:
         why = f"the window's hours of the {policy.season} have {rows:,.0f} rows there, {policy.min_rows:,} needed"
         return training_reference(profile, f"the whole training span: {why}")
     told = f"the same hours of the {policy.season} in the training span: {rows:,.0f} rows"
-    return _seasonal(counts, season, known / known.sum(), rows, told)
+    vectors = {j: _vectors_of(each, season, j, known, policy.min_rows) for j, each in profile.vectors.items()}
+    return replace(_seasonal(counts, season, known / known.sum(), rows, told), vectors=vectors)
 
 
 def _effective(live: np.ndarray, rows: np.ndarray) -> float:
@@ -81,5 +85,30 @@ def _seasonal(counts: WindowCounts, season: SeasonReference, weights: np.ndarray
         gap_designs=season.gap_designs,
         embedding=replace(profile.embedding, mean=tuple(mean.tolist()), mean_rows=rows, borne=season.directions),
         embedding_design=season.embedding_design,
+        vectors=profile.vectors,
         told=told,
     )
+
+
+def _vectors_of(
+    whole: VectorReference, season: SeasonReference, j: int, live: np.ndarray, least: int
+) -> VectorReference:
+    """Return column ``j``'s vectors of the hours that live rows are of; those of all hours where these are too few.
+
+    Args:
+        whole: Of all hours.
+        season: Which hours of training rows there are.
+        j: Place of the column.
+        live: Rows of the window in each of them; taken to have vectors as often as the training's.
+        least: Effective vectors needed.
+    """
+    seen = season.vectors.get(j)
+    if seen is None:
+        return whole
+    live = live * np.asarray(seen.known)
+    rows = _effective(live, np.asarray(seen.rows))
+    if rows < least:
+        return whole
+    mean = live / live.sum() @ np.frombuffer(seen.means, dtype=np.float32).reshape(live.size, WIDTH)
+    moved = replace(whole.embedding, mean=tuple(mean.tolist()), mean_rows=rows, borne=seen.directions)
+    return replace(whole, embedding=moved, design=seen.design)

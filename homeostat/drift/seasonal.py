@@ -11,9 +11,10 @@ from homeostat.drift.bins import Bins, Coder
 from homeostat.drift.design import Design
 from homeostat.drift.embedding import Embedder
 from homeostat.drift.profile import Profile
+from homeostat.drift.seasonal_vectors import seasonal_vectors
 from homeostat.drift.seasons import HOURS, SeasonReference, hours_of
-from homeostat.drift.stretches import Stretches, borne_by_hour, stretches
-from homeostat.drift.training_windows import TrainingWindows, compared_designs, cut, fourier_sums
+from homeostat.drift.stretches import Stretches, borne_by_hour, by_hour, stretches
+from homeostat.drift.training_windows import compared_designs, cut, fourier_sums
 
 
 def with_season(
@@ -37,7 +38,7 @@ def with_season(
     hours, size = hours_of(frame["event_time"].dt.epoch("us").to_numpy() / 1e6, policy.season), HOURS[policy.season]
     windows = cut(frame["event_time"], mass, policy.window)
     parted = stretches(windows, hours, size) if windows is not None and windows.parts == 1 else None
-    if parted is None:
+    if windows is None or parted is None:
         return profile
     codes = Coder(profile.columns).codes([*(column.cells(frame) for column in profile.columns[:-1]), scores])
     embedder = Embedder(profile.columns[:-1], [np.asarray(c) for c in profile.counts[:-1]], profile.embedding.seed)
@@ -50,6 +51,7 @@ def with_season(
         gap_designs=tuple(gap for _, gap in designs),
         embedding_design=design,
         directions=directions,
+        vectors=seasonal_vectors(profile, frame, mass, windows, policy.season),
     )
     return replace(profile, season=season)
 
@@ -58,9 +60,7 @@ def _hourly(
     profile: Profile, embedder: Embedder, codes: np.ndarray, hours: np.ndarray, mass: np.ndarray
 ) -> dict[str, Any]:
     """Return what the rows of each hour look like, for the hours that have rows of weight."""
-    place, used = np.full(mass.size, -1), mass > 0
-    found, place[used] = np.unique(hours[used], return_inverse=True)
-    rows = TrainingWindows(place, mass, 1)
+    found, rows = by_hour(hours, mass, mass > 0)
     total = rows.mass[:, None]
     counts = np.hstack([rows.counts(codes[:, j], column.size) for j, column in enumerate(profile.columns)])
     means = fourier_sums(rows, embedder, codes[:, :-1], profile.embedding.bandwidth) / total

@@ -1,6 +1,6 @@
 """Seasons: the hours of a day or of a week, and what the training rows of each looked like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,6 +10,17 @@ HOURS = {"day": 24, "week": 168}
 """Hours in a season, by its name in a contract."""
 
 _HOUR_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonVectors:
+    """One column's vectors by hour of the season, and how far calm windows lie from the same hours."""
+
+    known: tuple[float, ...]  # share of each hour's rows that have a vector
+    rows: tuple[float, ...]  # of those, effective
+    means: bytes  # (n_hours, WIDTH) of float32: their mean Fourier features
+    design: Design
+    directions: int  # that the windows bear
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,7 @@ class SeasonReference:
     gap_designs: tuple[Design, ...]
     embedding_design: Design
     directions: int | None = None  # of the embedding that the windows bear by the hour; None for all
+    vectors: dict[int, SeasonVectors] = field(default_factory=dict)  # by place, where they have seasons enough
 
 
 def hours_of(times_s: np.ndarray, season: str) -> np.ndarray:

@@ -68,6 +68,13 @@ def stretches(windows: TrainingWindows, hours: np.ndarray, size: int) -> Stretch
     return cut if round(seasons) >= _MIN_SEASONS else None
 
 
+def by_hour(hours: np.ndarray, weights: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, TrainingWindows]:
+    """Return the hours that have rows in use, and the rows by their place among them; arrays of shape (n_rows,)."""
+    place = np.full(hours.size, -1)
+    found, place[used] = np.unique(hours[used], return_inverse=True)
+    return found, TrainingWindows(place, weights, 1)
+
+
 def borne_by_hour(
     parted: Stretches, embedder: RowMap[R], codes: R, reference: EmbeddingReference
 ) -> tuple[int, Design]:

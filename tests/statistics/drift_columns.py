@@ -23,7 +23,7 @@ _NAMES = np.array([f"c{i}" for i in range(31)])
 
 @dataclass(frozen=True)
 class Columns:
-    """A table as the detector takes it: numbers as arrays, texts as series, and a score a row."""
+    """A table as the detector takes it: numbers as arrays, texts and vectors as series, and a score a row."""
 
     values: list[np.ndarray | pl.Series]
     scores: np.ndarray
@@ -35,8 +35,8 @@ class Columns:
     def counter(self, window=None, times=None) -> Counter:
         """The profile of these rows, ready to count others."""
         names = [f"x{j}" for j in range(len(self.values))]
-        texts = frozenset(n for n, column in zip(names, self.values, strict=True) if isinstance(column, pl.Series))
         frame = pl.DataFrame(dict(zip(names, self.values, strict=True)))
+        texts = frozenset(name for name in names if frame[name].dtype == pl.String)
         if times is not None:
             frame = frame.with_columns(event_time=pl.Series(times))
         return Counter(build_profile(frame, names, texts, self.scores, expected_loss=0.5, seed=1, window=window))
@@ -75,6 +75,24 @@ def mixed(rng, rows, features, rho) -> Columns:
         else:
             values.append(z[j])
     return Columns(values, 1 / (1 + np.exp(-z[0])))
+
+
+def with_vector(numbers, size) -> Columns:
+    """Rows of numbers, the first ``size`` of which are one vector; the score is made of the first two."""
+    vector = pl.Series(numbers[:, :size], dtype=pl.Array(pl.Float64, size)).cast(pl.List(pl.Float64))
+    values = [vector, *numbers[:, size:].T.copy()]
+    return Columns(values, 1 / (1 + np.exp(numbers[:, 1] - numbers[:, 0])))
+
+
+def tied(rng, rows, features) -> np.ndarray:
+    """Normal numbers with a correlation of 0.3, shape (rows, features)."""
+    return np.sqrt(0.7) * rng.standard_normal((rows, features)) + np.sqrt(0.3) * rng.standard_normal((rows, 1))
+
+
+def moving_days(rng, count, features, moves) -> np.ndarray:
+    """Numbers whose mean of a day lies ``moves`` deviations of a row from that of another, rows as they come."""
+    level = moves * rng.standard_normal((count, features))
+    return tied(rng, count * ROWS_A_DAY, features) + np.repeat(level, ROWS_A_DAY, axis=0)
 
 
 def days(rng, count, memory=0.5) -> Columns:

@@ -1,6 +1,6 @@
 """How often windows without drift alarm: single looks, long series of overlapping looks, and shuffled flights."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,23 @@ from homeostat.drift.budget import policy_in_force
 from homeostat.drift.counts import WindowCounts
 from homeostat.drift.report import judge_window
 from homeostat.records import DriftStatus
-from tests.statistics.drift_columns import ROWS_A_DAY, WEEK, Columns, days, flights, mixed, times_of
+from tests.statistics.drift_columns import (
+    ROWS_A_DAY,
+    WEEK,
+    Columns,
+    days,
+    flights,
+    mixed,
+    moving_days,
+    tied,
+    times_of,
+    with_vector,
+)
 
 NO_FLOORS = DriftPolicy(min_rows=50, min_psi=1e-9, min_ks=1e-9, min_loss_increase=1e-9)
 LEVELS = (0.1, 0.05, 0.01, 0.001)
 REFERENCE_ROWS = 5000
+DAY = WEEK / 7
 CONTRACT = {
     "product": "parcels",
     "event": {"entity": "depot", "fields": {"depot": "string", "weight": "number"}},
@@ -46,6 +58,16 @@ class Series:
     budget: float  # false retrainings a series may have on average
     cases: list[int]  # those it had
     alarms: int  # drifted looks of all series
+
+
+def told(work, *args) -> dict[str, Any]:
+    """What an experiment finds, as it can be kept."""
+    return asdict(work(*args))
+
+
+def found(answer: dict[str, Any]) -> Looks | Series:
+    """What was kept of an experiment."""
+    return Series(**answer) if "cases" in answer else Looks(**answer)
 
 
 def smallest_level(counts: WindowCounts, blocks=()) -> float:
@@ -80,6 +102,28 @@ def looks_at_weeks(name, weeks, memory, looks, seed) -> Looks:
         table, trained = days(rng, 7 * (weeks + 3), memory), 7 * weeks * ROWS_A_DAY
         counter = table.rows(slice(0, trained)).counter(WEEK, times_of(trained))
         smallest.append(smallest_level(table.rows(slice(-7 * ROWS_A_DAY, None)).counted(counter)))
+    return Looks(name, smallest)
+
+
+def looks_at_vectors(name, rows, size, looks, seed) -> Looks:
+    """Looks at so many rows of a vector of so many numbers and four columns, rows independent."""
+    smallest = []
+    for look in range(looks):
+        rng = np.random.default_rng([seed, 2, rows, size, look])
+        counter = with_vector(tied(rng, REFERENCE_ROWS, size + 4), size).counter()
+        smallest.append(smallest_level(with_vector(tied(rng, rows, size + 4), size).counted(counter)))
+    return Looks(name, smallest)
+
+
+def looks_at_days(name, moves, size, looks, seed) -> Looks:
+    """Looks at a day after six weeks of days that have a mean of their own; ``size`` of the numbers are a vector."""
+    smallest, trained = [], 42 * ROWS_A_DAY
+    for look in range(looks):
+        rng = np.random.default_rng([seed, 3, int(100 * moves), size, look])
+        numbers = moving_days(rng, 43, size + 5, moves)
+        table = with_vector(numbers, size) if size else Columns(list(numbers.T.copy()), np.full(len(numbers), 0.5))
+        counter = table.rows(slice(0, trained)).counter(DAY, times_of(trained))
+        smallest.append(smallest_level(table.rows(slice(trained, None)).counted(counter)))
     return Looks(name, smallest)
 
 
@@ -177,12 +221,33 @@ def experiments(share: float, seed: int) -> list[tuple[Any, ...]]:
         (looks_at_weeks, f"weeks whose rows share their day, {w} of training", w, 0.5, times(600), seed)
         for w in (8, 16)
     ]
+    own = [
+        (looks_at_days, f"days with a mean of their own, {moves} sd, {_columns(size)}", moves, size, times(200), seed)
+        for size in (0, 16)
+        for moves in (0.5, 1.0)
+    ]
+    vectors = [
+        (looks_at_vectors, f"{n:,} rows, {_columns(size)}, independent", n, size, times(200), seed)
+        for n, size in ((200, 16), (1000, 64))
+    ]
     looks = [
         (single_looks, f"{n:,} rows, {d} features, {_tied(rho)}", (n, d), rho, times(m), seed)
         for n, d, rho, m in SINGLE
     ]
-    return [(flights_series, "flights year, rows shuffled", times(24), seed), *series, *apart, *weeks, *looks]
+    return [
+        (flights_series, "flights year, rows shuffled", times(24), seed),
+        *series,
+        *apart,
+        *weeks,
+        *own,
+        *vectors,
+        *looks,
+    ]
 
 
 def _tied(rho):
     return "correlated" if rho else "independent"
+
+
+def _columns(size):
+    return f"a vector of {size} and others" if size else "5 features"

@@ -1,6 +1,6 @@
-"""Other drift detectors on the same streams, run by their own environment: scores a look, as JSON.
+"""Other drift detectors on the same streams, run by their own environment: scores a look, a line of JSON a stream.
 
-    python drift_peers.py streams.npz scores.json
+    python drift_peers.py streams.npz scores.jsonl
 
 A detector gives one number a look: the farthest column. What it would do as shipped is a second entry of 0 and 1.
 """
@@ -35,22 +35,22 @@ STREAMING = {
 
 
 def main(source: Path, target: Path) -> None:
-    """Score every stream of a file."""
+    """Score every stream of a file; each is added to the target as it is done."""
     stored = np.load(source)
     batch, width, labels = int(stored["batch"]), int(stored["width"]), bool(stored["labels"])
-    answers = []
-    for k in range(int(stored["streams"])):
+    for k, told in enumerate(stored["names"].tolist()):
         names = ("reference", "live", "categorical", "score_before", "score", "error_before", "error")
         stream = {name: stored[f"{name}_{k}"] for name in names}
         frames = [_frame(stream, *part, labels=labels) for part in (("reference", "_before"), ("live", ""))]
         windows = [frames[1].iloc[end - width * batch : end] for end in range(width * batch, len(frames[1]) + 1, batch)]
-        answers.append({
+        answer = {
             **_evidently(frames[0], windows),
             **_nannyml(frames[0], windows),
             **_frouros(frames[0], windows),
             **_river(frames[0], frames[1], batch, width, labels=labels),
-        })  # fmt: skip
-    target.write_text(json.dumps(answers))
+        }
+        with target.open("a") as out:
+            out.write(json.dumps([told, answer]) + "\n")
 
 
 def _frame(stream: dict[str, np.ndarray], rows: str, suffix: str, *, labels: bool) -> pd.DataFrame:
@@ -133,10 +133,9 @@ def _river(reference, live, batch, width, *, labels) -> dict[str, list[float]]:
     names = ["error"] if labels else [name for name in live if name not in _texts(live)]
     found = {}
     for name, (settings, shipped) in STREAMING.items():
-        columns = ["score"] if name == "River KSWIN" and not labels else names  # 0.2 ms a row: one column
-        alarms = {
-            setting: _streamed(make, reference[columns], live[columns], batch) for setting, make in settings.items()
-        }
+        if name == "River KSWIN" and not labels:
+            continue  # 0.6 ms a row and column: on all of them it would take half of this proof's time
+        alarms = {setting: _streamed(make, reference[names], live[names], batch) for setting, make in settings.items()}
         ranks = np.arange(len(alarms), 0, -1)
         score = np.max([rank * seen for rank, seen in zip(ranks, alarms.values(), strict=True)], axis=0)
         if len(settings) > 1:

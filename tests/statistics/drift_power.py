@@ -1,9 +1,8 @@
 """What finds a change, how late, and how often it cries wolf: Homeostat and its peers on the same streams."""
 
-import json
 import os
 import subprocess
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,16 +16,19 @@ from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.performance import LossBlock
 from homeostat.drift.report import judge_window
 from homeostat.records import DriftStatus
-from tests.statistics.drift_columns import START, WEEK, Columns
+from tests.statistics.drift_columns import START, WEEK, Columns, with_vector
 from tests.statistics.drift_environment import SILENT
+from tests.statistics.drift_kept import answers, read
 from tests.statistics.drift_nulls import smallest_level
-from tests.statistics.drift_streams import BATCH, BATCHES, CALM, CHANGE, COLUMNS, WORLDS, Kind, Stream, make
+from tests.statistics.drift_streams import BATCH, BATCHES, CALM, CHANGE, GROUPS, Kind, Stream, make
 
 WIDTH = 4  # batches in a window
 BLOCK = 50  # rows whose luck is one observation
 EQUAL_RATE = 0.01  # of calm looks that alarm, where false alarms are made equal
 OURS, AS_SHIPPED, APART = "Homeostat", "as shipped", "domain classifier alone"
 PEERS_SCRIPT = Path(__file__).with_name("drift_peers.py")
+AT_ONCE = 32  # streams handed to the peers
+Job = tuple[Kind, int, str]
 _POLICY = DriftPolicy(min_rows=500)
 
 
@@ -42,11 +44,21 @@ class Power:
     calm_alarms: int
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the answers are kept, and how many processes make them."""
+
+    folder: Path
+    workers: int = 2
+
+
 def looks_of(stream: Stream, *, labels: bool, apart: bool = False) -> dict[str, list[float]]:
     """Homeostat's scores, one a look from the first whole window on: how certain, and whether it alarms as shipped."""
-    reference = _columns(stream.reference, stream.categorical, stream.scores[0])
+    reference, live = (
+        _columns(rows, stream, scores)
+        for rows, scores in zip((stream.reference, stream.live), stream.scores, strict=True)
+    )
     counter = reference.counter()
-    live = _columns(stream.live, stream.categorical, stream.scores[1])
     parts = [live.rows(slice(k * BATCH, (k + 1) * BATCH)).counted(counter) for k in range(BATCHES)]
     blocks = _blocks(stream) if labels else []
     certain, shipped = [], []
@@ -76,21 +88,15 @@ def _week_times(rows: int) -> list[datetime]:
     return [START + WEEK * (row / (WIDTH * BATCH)) for row in range(rows)]
 
 
-def powers(group: str, streams: int, seed: int, peers: Path | None, folder: Path) -> list[Power]:
-    """Return how every detector does on ``columns`` or on ``worlds`` (there with labels)."""
-    kinds = COLUMNS if group == "columns" else WORLDS
+def powers(group: str, streams: int, seed: int, peers: Path | None, place: Place) -> list[Power]:
+    """Return how every detector does on ``columns``, on ``vectors`` or on ``worlds`` (there with labels)."""
+    kinds = GROUPS[group]
     calm = [(kind, 1000 + k) for kind in CALM[group] for k in range(2 * streams)]
     changed = [(kind, seed + k) for kind in kinds for k in range(streams)]
-    jobs = [(kind, number, group == "worlds") for kind, number in (*calm, *changed)]
-    folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(2) as pool:
-        told = list(pool.map(_told, jobs, chunksize=4))
-        if peers is not None:
-            chunks = [jobs[k::2] for k in range(2)]
-            found = pool.map(_peers_told, chunks, [peers] * 2, [folder / f"{group}{k}.npz" for k in range(2)])
-            for k, answers in enumerate(found):
-                for place, answer in zip(range(k, len(jobs), 2), answers, strict=True):
-                    told[place].update(answer)
+    jobs = {f"{kind.name}, {kind.family}, {number}": (kind, number, group) for kind, number in (*calm, *changed)}
+    ours = answers(place.folder / f"{group}.jsonl", {name: (_told, job) for name, job in jobs.items()}, place.workers)
+    theirs = {} if peers is None else _peers_answers(group, jobs, peers, place)
+    told = [ours[name] | theirs.get(name, {}) for name in jobs]
     return [power for name in told[0] for power in _powers_of(name, kinds, told, len(calm))]
 
 
@@ -109,33 +115,58 @@ def _powers_of(name, kinds, told, calm) -> list[Power]:
     return found
 
 
-def _told(job: tuple[Kind, int, bool]) -> dict[str, list[float]]:
-    kind, seed, labels = job
-    return looks_of(make(kind, seed), labels=labels, apart=not labels)
+def _told(kind: Kind, seed: int, group: str) -> dict[str, list[float]]:
+    return looks_of(make(kind, seed), labels=group == "worlds", apart=group == "columns")
 
 
-def _peers_told(jobs, python: Path, file: Path) -> list[dict[str, list[float]]]:
-    """Hand the streams to the peers' own environment and read their scores."""
-    arrays = {}
-    for k, (kind, seed, labels) in enumerate(jobs):
-        stream = make(kind, seed)
-        error = [
-            (labels) * (np.abs(score - label) > 0.5) for score, label in zip(stream.scores, stream.labels, strict=True)
-        ]
-        names = ("reference", "live", "categorical", "score_before", "score", "error_before", "error")
-        values = (stream.reference, stream.live, stream.categorical, *stream.scores, *error)
-        arrays |= {f"{name}_{k}": value for name, value in zip(names, values, strict=True)}
-    np.savez(file, batch=BATCH, width=WIDTH, labels=jobs[0][2], streams=len(jobs), **arrays)
-    out = file.with_suffix(".json")
-    subprocess.run([python, PEERS_SCRIPT, file, out], check=True, env={**os.environ, **SILENT})
-    file.unlink()  # tens of megabytes
-    return json.loads(out.read_text())
+def _peers_answers(group: str, jobs: dict[str, Job], python: Path, place: Place) -> dict[str, dict[str, list[float]]]:
+    """Have the peers' own environment score the streams; each process imports them once and keeps what it has."""
+    files = [place.folder / f"{group}-peers-{k}.jsonl" for k in range(place.workers)]
+    known = read(place.folder.glob(f"{group}-peers-*.jsonl"))
+    missing = [name for name in jobs if name not in known]
+    with ThreadPoolExecutor(place.workers) as pool:
+        parts = ({name: jobs[name] for name in missing[k :: len(files)]} for k in range(len(files)))
+        for _ in pool.map(_ask_peers, parts, [python] * len(files), files):
+            pass
+    return read(files) | known
 
 
-def _columns(rows: np.ndarray, categorical: np.ndarray, scores: np.ndarray) -> Columns:
+def _ask_peers(jobs: dict[str, Job], python: Path, out: Path) -> None:
+    """Hand the streams to the peers a few at a time: one takes half a megabyte."""
+    names = [*jobs]
+    for start in range(0, len(names), AT_ONCE):
+        part = names[start : start + AT_ONCE]
+        arrays = {}
+        for k, name in enumerate(part):
+            arrays |= {f"{field}_{k}": value for field, value in _arrays(*jobs[name]).items()}
+        file = out.with_suffix(".npz")
+        np.savez(file, batch=BATCH, width=WIDTH, labels=jobs[part[0]][2] == "worlds", names=part, **arrays)
+        subprocess.run([python, PEERS_SCRIPT, file, out], check=True, env={**os.environ, **SILENT})
+        file.unlink()
+
+
+def _arrays(kind: Kind, seed: int, group: str) -> dict[str, np.ndarray]:
+    stream, labels = make(kind, seed), group == "worlds"
+    before, now = (
+        labels * (np.abs(score - label) > 0.5) for score, label in zip(stream.scores, stream.labels, strict=True)
+    )
+    return {
+        "reference": stream.reference,
+        "live": stream.live,
+        "categorical": stream.categorical,
+        "score_before": stream.scores[0],
+        "score": stream.scores[1],
+        "error_before": before,
+        "error": now,
+    }
+
+
+def _columns(rows: np.ndarray, stream: Stream, scores: np.ndarray) -> Columns:
+    if stream.vector:
+        return Columns(with_vector(rows, stream.vector).values, scores)
     values = [
         pl.Series(column.astype(int)).cast(pl.String) if text else column.copy()
-        for column, text in zip(rows.T, categorical, strict=True)
+        for column, text in zip(rows.T, stream.categorical, strict=True)
     ]
     return Columns(values, scores)
 

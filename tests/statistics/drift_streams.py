@@ -8,9 +8,10 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from tests.statistics.drift_columns import flights
+from tests.statistics.drift_columns import flights, tied
 
 REFERENCE, BATCH, BATCHES, CHANGE, RAMP = 4000, 250, 60, 20, 20
+SIZE = 16  # of a vector
 PERIOD = 10  # batches, the second half of each changed
 
 
@@ -31,6 +32,7 @@ class Stream:
     reference: np.ndarray  # (REFERENCE, columns); categories are whole numbers
     live: np.ndarray  # (BATCHES * BATCH, columns)
     categorical: np.ndarray  # (columns,)
+    vector: int  # columns from the first on that are one vector to who knows of vectors
     scores: tuple[np.ndarray, np.ndarray]  # of both
     labels: tuple[np.ndarray, np.ndarray]
 
@@ -55,8 +57,16 @@ WORLDS = (
     Kind("Agrawal: function 1 to 3, gradual", "agrawal", "gradual", 1.0),
     Kind("hyperplane turning by 60 degrees, incremental", "hyperplane", "incremental", np.pi / 3),
 )
+VECTORS = (
+    Kind("four numbers of a vector of 16 by 0.5 sd, abrupt", "vectors", "abrupt", 0.5),
+    Kind("four numbers of a vector of 16 by 0.3 sd, abrupt", "vectors", "abrupt", 0.3),
+    Kind("four numbers of a vector of 16 by 0.5 sd, incremental", "vectors", "incremental", 0.5),
+    Kind("half of a vector of 16 of one sign, abrupt", "signs", "abrupt", 1.0),
+)
+GROUPS = {"columns": COLUMNS, "vectors": VECTORS, "worlds": WORLDS}
 CALM = {
     "columns": (Kind("calm", "gaussians"), Kind("calm", "flights")),
+    "vectors": (Kind("calm", "vectors"),),
     "worlds": (Kind("calm", "sea"), Kind("calm", "agrawal"), Kind("calm", "hyperplane")),
 }
 
@@ -70,7 +80,7 @@ def make(kind: Kind, seed: int) -> Stream:
     fitted, tuned, kept = (slice(k * REFERENCE, (k + 1) * REFERENCE) for k in range(3))
     model = (
         LogisticRegression()
-        if kind.family in {"gaussians", "pair"}
+        if kind.family in {"gaussians", "pair", "vectors", "signs"}
         else DecisionTreeClassifier(min_samples_leaf=100, random_state=0)
     )
     filled = np.nan_to_num(columns)
@@ -78,7 +88,8 @@ def make(kind: Kind, seed: int) -> Stream:
     # scores that mean what they say, else every look at the labels would rightly alarm
     score = IsotonicRegression(out_of_bounds="clip").fit(score[tuned], labels[tuned]).predict(score)
     score, live = np.clip(score, 0.01, 0.99), slice(3 * REFERENCE, None)
-    return Stream(columns[kept], columns[live], categorical, (score[kept], score[live]), (labels[kept], labels[live]))
+    sides = (score[kept], score[live]), (labels[kept], labels[live])
+    return Stream(columns[kept], columns[live], categorical, SIZE if kind in VECTORS + CALM["vectors"] else 0, *sides)
 
 
 def _amounts(kind: Kind, rng: np.random.Generator) -> np.ndarray:
@@ -107,6 +118,19 @@ def _pair(rng, rows, amount):
     tied = 0.9 * columns[:, 0] + noise * np.sqrt((1 - 0.81) / (1 - 0.09))
     columns[:, 1] = np.where(amount > 0, tied, columns[:, 1])
     return columns, _drawn(rng, columns[:, 2] - columns[:, 3]), categorical
+
+
+def _vectors(rng, rows, amount):
+    columns = tied(rng, rows, SIZE + 2)
+    columns[:, :4] += amount[:, None]
+    return columns, _drawn(rng, columns[:, 4] - columns[:, -1]), np.zeros(SIZE + 2, bool)
+
+
+def _signs(rng, rows, amount):
+    columns, labels, categorical = _vectors(rng, rows, np.zeros(rows))
+    half, signs = columns[:, : SIZE // 2], rng.choice([-1.0, 1.0], (rows, 1))
+    columns[:, : SIZE // 2] = np.where(amount[:, None] > 0, np.abs(half) * signs, half)
+    return columns, labels, categorical
 
 
 def _flights(rng, rows, amount):
@@ -170,5 +194,5 @@ def _drawn(rng, margins):
 
 _FAMILIES = {
     "gaussians": _gaussians, "pair": _pair, "flights": _flights, "carriers": _carriers,
-    "sea": _sea, "agrawal": _agrawal, "hyperplane": _hyperplane,
+    "sea": _sea, "agrawal": _agrawal, "hyperplane": _hyperplane, "vectors": _vectors, "signs": _signs,
 }  # fmt: skip

@@ -4,17 +4,19 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from shutil import rmtree
 from time import monotonic
 
 import numpy as np
 from scipy.stats import chi2
 
 from tests.statistics.drift_environment import peers_python
-from tests.statistics.drift_nulls import LEVELS, Looks, Series, experiments
-from tests.statistics.drift_power import Power, powers
+from tests.statistics.drift_kept import answers
+from tests.statistics.drift_nulls import LEVELS, Looks, Series, experiments, found, told
+from tests.statistics.drift_power import Place, Power, powers
+from tests.statistics.drift_streams import GROUPS
 from tests.statistics.prove_healing import share
 
 
@@ -72,30 +74,38 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=8, help="of each kind of change")
     parser.add_argument("--no-peers", action="store_true", help="leave the other tools out")
     parser.add_argument("--seed", type=int, default=20130401)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--go-on", action="store_true", help="keep the answers of a run that was stopped")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.share, chosen.streams = 0.1, 2
+    place = Place(chosen.json.parent / "drift_streams", chosen.workers)
+    if not chosen.go_on:
+        rmtree(place.folder, ignore_errors=True)
     started = monotonic()
-    with ProcessPoolExecutor(2) as pool:
-        waiting = [pool.submit(*each) for each in experiments(chosen.share, chosen.seed)]
-        nulls = [future.result() for future in waiting]
+    nulls = without_drift(chosen.share, chosen.seed, place)
     looks, series = ([each for each in nulls if isinstance(each, kind)] for kind in (Looks, Series))
     sys.stdout.write(f"{looks_table(looks)}\n\n{series_table(series)}\n\n")
     sys.stdout.flush()
     sys.stderr.write(f"without drift: {monotonic() - started:.0f} s\n")
-    folder = chosen.json.parent / "drift_streams"
     python = None if chosen.no_peers else peers_python(chosen.json.parent)
-    found = {}
-    for group in ("columns", "worlds"):
-        found[group] = powers(group, chosen.streams, chosen.seed, python, folder)
-        sys.stdout.write(f"{power_table(found[group])}\n\n")
+    tables = {}
+    for group in GROUPS:
+        tables[group] = powers(group, chosen.streams, chosen.seed, python, place)
+        sys.stdout.write(f"{power_table(tables[group])}\n\n")
         sys.stdout.flush()
     minutes = (monotonic() - started) / 60
     figures = {"minutes": round(minutes, 1), "nulls": [asdict(each) for each in nulls]}
-    figures |= {group: [asdict(power) for power in each] for group, each in found.items()}
+    figures |= {group: [asdict(power) for power in each] for group, each in tables.items()}
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps(figures, indent=1))
     sys.stdout.write(f"{minutes:.0f} minutes; figures in {chosen.json}\n")
+
+
+def without_drift(share: float, seed: int, place: Place) -> list[Looks | Series]:
+    """Return what every experiment without drift finds, the longest first."""
+    jobs = {f"{work.__name__}{args}": (told, (work, *args)) for work, *args in experiments(share, seed)}
+    return [found(answer) for answer in answers(place.folder / "nulls.jsonl", jobs, place.workers).values()]
 
 
 def _told(power: Power) -> str:

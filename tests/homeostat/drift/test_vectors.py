@@ -220,7 +220,7 @@ def test_a_map_without_rows_projects_nothing():
 
 
 def test_the_classifier_and_the_season_take_vectors_by_where_they_lie():
-    """Neither knows of vectors: each reads a column of numbers."""
+    """The classifier reads a column of numbers; the season has that, and the vectors themselves."""
     rows = 24 * 60 * 2  # two an hour, sixty days
     emb, rng = lists(embeddings(rows, 4), missing=0.1), np.random.default_rng(0)
     times = pl.Series([START + timedelta(minutes=30 * i) for i in range(rows)])
