@@ -59,9 +59,9 @@ class FeatureBuilder:
     def known(self, events: pl.DataFrame) -> dict[int, tuple[bool, bool]]:
         """Return, by its place, for each event whose id is known: if all is the same, and if its row was built."""
         ids = events.get_column(self._id).to_list()
-        places = [place for place, event_id in enumerate(ids) if event_id in self._numbers]
-        if not places:
+        if self._numbers.keys().isdisjoint(ids):
             return {}
+        places = [place for place, event_id in enumerate(ids) if event_id in self._numbers]
         numbers, come = self._numbers_of([ids[place] for place in places]), events[places]
         stored = self._events.take(numbers)
         same = pl.DataFrame([same_cells(cells, stored.get_column(cells.name)).alias(cells.name) for cells in come])
@@ -96,17 +96,22 @@ class FeatureBuilder:
 
     def _learn(self, events: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         """Remember what is new and return its events."""
-        ids = events.get_column(self._id).to_list()
-        first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))  # where each stands first
-        fresh = sorted(at for event_id, at in first.items() if event_id not in self._numbers)
-        new = events if len(fresh) == events.height else events[fresh]
+        new = self._fresh(events)
         self._put(new)
-        if fresh:
+        if new.height:
             newest_us = int(self._times_us(new).max())
             self._newest_us = newest_us if self._newest_us is None else max(self._newest_us, newest_us)
         self._facts.learn_events(new)
         self._facts.learn_labels(*self._matched(new, labels))
         return new
+
+    def _fresh(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Return the events whose ids are unknown, each where it stands first."""
+        ids = events.get_column(self._id).to_list()
+        if len(set(ids)) == len(ids) and self._numbers.keys().isdisjoint(ids):  # as nearly always
+            return events
+        first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
+        return events[sorted(at for event_id, at in first.items() if event_id not in self._numbers)]
 
     def _times_us(self, events: pl.DataFrame) -> Integers:
         return events.get_column(self._time).cast(pl.Int64).to_numpy()
@@ -186,9 +191,10 @@ class FeatureBuilder:
         if old := self._events.older(self._time, microseconds(horizon), self._id):
             self._events.forget(len(old))
             self._rows.forget(len(old))
-            for event_id in old:
-                if self._numbers.get(event_id, self._events.first) < self._events.first:  # it may stand here once more
-                    del self._numbers[event_id]
-                    self._labelled.discard(event_id)
+            first, numbers = self._events.first, self._numbers
+            gone = [event_id for event_id in old if numbers.get(event_id, first) < first]  # it may stand here once more
+            for event_id in gone:
+                numbers.pop(event_id, None)  # both of its places may be old
+            self._labelled.difference_update(gone)
         if self._waiting and next(iter(self._waiting.values()))[_AT] < horizon:
             self._waiting = {key: label for key, label in self._waiting.items() if label[_AT] >= horizon}
