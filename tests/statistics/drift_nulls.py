@@ -115,12 +115,16 @@ def looks_at_vectors(name, rows, size, looks, seed) -> Looks:
     return Looks(name, smallest)
 
 
-def looks_at_days(name, moves, size, looks, seed) -> Looks:
-    """Looks at a day after six weeks of days that have a mean of their own; ``size`` of the numbers are a vector."""
+def looks_at_days(name, moves, size, looks, seed, *, shift=0.0) -> Looks:
+    """Looks at a day after six weeks of days that have a mean of their own; ``size`` of the numbers are a vector.
+
+    With ``shift`` all numbers of that day lie so many times farther than days do from one another.
+    """
     smallest, trained = [], 42 * ROWS_A_DAY
     for look in range(looks):
         rng = np.random.default_rng([seed, 3, int(100 * moves), size, look])
         numbers = moving_days(rng, 43, size + 5, moves)
+        numbers[trained:] += shift * moves
         table = with_vector(numbers, size) if size else Columns(list(numbers.T.copy()), np.full(len(numbers), 0.5))
         counter = table.rows(slice(0, trained)).counter(DAY, times_of(trained))
         smallest.append(smallest_level(table.rows(slice(trained, None)).counted(counter)))

@@ -47,6 +47,11 @@ def test_vectors_and_days_with_a_mean_of_their_own_keep_the_level(look, args):
     assert binom.sf(look("calm", *args, 20, seed=1).alarms(0.05) - 1, 20, 0.05) > 0.001
 
 
+@pytest.mark.parametrize(("moves", "size"), [(0.5, 0), (1.0, 0), (1.0, 16)])
+def test_a_day_that_lies_four_times_as_far_off_as_days_do_is_found(moves, size):
+    assert looks_at_days("moved", moves, size, 12, seed=1, shift=4.0).alarms(0.05) >= 10
+
+
 @pytest.mark.parametrize("floors", [False, True])
 def test_shuffled_flights_stay_inside_their_budget(floors):
     series = flights_series("flights", 1, seed=1, looks=40, floors=floors)

@@ -50,6 +50,17 @@ def test_windows_that_differ_in_one_way_have_one_degree_of_freedom():
     assert estimate(Distances(ones, ones, ones / 100, 100 * ones, ones, one_way)).shape == pytest.approx(1.0)
 
 
+def test_windows_that_differ_most_in_one_way_keep_its_heavy_tail():
+    ways = np.array([0.63, *np.full(8, 0.37 / 8)])
+    rng = np.random.default_rng(6)
+    points = rng.standard_normal((40_000, 9)) * np.sqrt(ways)
+    seen, ones = np.sum(points**2, axis=1), np.ones(40_000)
+    design = estimate(Distances(seen, 9 * ones, ones / 900, 100 * ones, ones, points))
+    for level in (0.05, 0.01, 0.002):
+        beyond = np.mean(seen > design.limit(level, 9))
+        assert beyond == pytest.approx(level, rel=0.15)  # twice as many lie beyond Satterthwaite's last limit
+
+
 def test_windows_that_hardly_count_in_the_reference_hardly_count_here():
     rng = np.random.default_rng(4)
     seen = simulate(rng, 10, 0.01)
