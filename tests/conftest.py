@@ -26,6 +26,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SHARED] = Line(*asked["servers"]) if asked else Keeper()
 
 
+@pytest.hookimpl(trylast=True)  # what is not to run is gone by then
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what may take longest, or one worker ends with it long after the other; a file stays whole."""
+    limits: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        limit = float(mark.args[0] if mark else config.getini("timeout"))
+        limits[item.path] = max(limit, limits.get(item.path, 0.0))
+    items.sort(key=lambda item: (limits[item.path], item.path.parent.name == "real"), reverse=True)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a new worker of pytest-xdist where the servers are asked for."""
