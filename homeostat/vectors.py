@@ -99,8 +99,9 @@ def is_vector(value: object, size: int) -> bool:
     """Return whether a cell is a vector of so many finite numbers."""
     if not isinstance(value, tuple | SparseVector) or len(value) != size:
         return False
-    numbers = value if isinstance(value, tuple) else np.frombuffer(value.values)
-    return all(isinstance(number, int | float) for number in numbers) and bool(np.isfinite(numbers).all())
+    if isinstance(value, SparseVector):
+        return bool(np.isfinite(np.frombuffer(value.values)).all())
+    return all(isinstance(number, int | float) for number in value) and bool(np.isfinite(value).all())
 
 
 @dataclass(frozen=True, slots=True)

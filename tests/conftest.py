@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from deploy.servers import Kafka, MissingProgramError, Mlflow, Postgres, Prometheus, Redis, Server
 from deploy.servers.program import find_program
-from tests.servers.keeper import Keeper, Line, make_server, open_line
+from tests.servers.keeper import Keeper, Line, described, make_server, open_line
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # how long an example takes says more of the machine than of the code
@@ -24,6 +24,17 @@ _SHARED = pytest.StashKey[Keeper | Line]()
 def pytest_configure(config: pytest.Config) -> None:
     asked = getattr(config, "workerinput", None)
     config.stash[_SHARED] = Line(*asked["servers"]) if asked else Keeper()
+
+
+@pytest.hookimpl(trylast=True)  # what is not to run is gone by then
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what may take longest, or one worker ends with it long after the other; a file stays whole."""
+    limits: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        limit = float(mark.args[0] if mark else config.getini("timeout"))
+        limits[item.path] = max(limit, limits.get(item.path, 0.0))
+    items.sort(key=lambda item: (limits[item.path], item.path.parent.name == "real"), reverse=True)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -94,9 +105,9 @@ def prometheus(shared_server: Callable[[str], Prometheus]) -> Prometheus:
     return shared_server("prometheus")
 
 
-@pytest.fixture
-def own_server(shared_server: Callable[[str], Server]) -> Iterator[Callable[[str], Any]]:
-    """Start a server of a name for one test alone, which may stop, kill and restart it."""
+@contextmanager
+def own_servers(keeper: Keeper | Line) -> Iterator[Callable[..., Any]]:
+    """Start servers by name and options, and end them."""
     made: dict[str, Server] = {}
     with (
         tempfile.TemporaryDirectory(prefix="homeostat-server-", ignore_cleanup_errors=True) as kept,
@@ -105,10 +116,25 @@ def own_server(shared_server: Callable[[str], Server]) -> Iterator[Callable[[str
         folder = Path(kept)
         folder.chmod(0o755)  # PostgreSQL runs as another user
 
-        def start(name: str) -> Server:
+        def start(name: str, options: dict[str, Any]) -> Server:
             # MLflow's database is the test's own if it has one
-            server = make_server(name, folder / name, lambda other: made.get(other) or shared_server(other))
-            made[name] = server
-            return running.enter_context(server)
+            server = make_server(name, folder / name, lambda other: made.get(other) or keeper.shared(other), **options)
+            made[name] = running.enter_context(server)
+            keeper.note(described(server))
+            return server
 
-        yield lambda name: started(lambda: start(name))
+        yield lambda name, **options: started(lambda: start(name, options))
+
+
+@pytest.fixture
+def own_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Any]]:
+    """Start a server of a name for one test alone, which may stop, kill and restart it."""
+    with own_servers(pytestconfig.stash[_SHARED]) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Any]]:
+    """Start a server of a name, with options that the tests of one module share."""
+    with own_servers(pytestconfig.stash[_SHARED]) as start:
+        yield start

@@ -50,7 +50,7 @@ class Prometheus(HttpServer):
         every: str = "1s",
     ) -> None:
         super().__init__(folder, port)
-        self._rules = rules
+        self.rules = rules
         self._alertmanager = alertmanager
         self._every = every
         self._targets = self.folder / "targets.json"
@@ -76,7 +76,7 @@ class Prometheus(HttpServer):
             self.scrape({})
         config = {
             "global": {"scrape_interval": self._every, "evaluation_interval": self._every},
-            "rule_files": [str(path.absolute()) for path in self._rules],
+            "rule_files": [str(path.absolute()) for path in self.rules],
             "scrape_configs": [{"job_name": "files", "file_sd_configs": [{"files": [str(self._targets)]}]}],
         }
         if self._alertmanager:

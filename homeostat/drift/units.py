@@ -99,7 +99,7 @@ def _candidates(
     usable = ratios[np.isfinite(ratios) & (ratios > 0)]
     if not usable.size:
         return
-    rough = float(np.median(usable))
+    rough = float(np.exp(np.median(np.log(usable))))  # of two factors their geometric mean, which is finite too
     yield rough, 0.0, False, rough
     for factor in _KNOWN:
         if abs(log(factor / rough)) < log(_NEAR):

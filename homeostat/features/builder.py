@@ -96,41 +96,45 @@ class FeatureBuilder:
 
     def _learn(self, events: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         """Remember what is new and return its events."""
-        new = self._fresh(events)
-        self._put(new)
+        new, ids = self._fresh(events)
+        self._put(new, ids)
         if new.height:
             newest_us = int(self._times_us(new).max())
             self._newest_us = newest_us if self._newest_us is None else max(self._newest_us, newest_us)
         self._facts.learn_events(new)
-        self._facts.learn_labels(*self._matched(new, labels))
+        self._facts.learn_labels(*self._matched(new, ids, labels))
         return new
 
-    def _fresh(self, events: pl.DataFrame) -> pl.DataFrame:
-        """Return the events whose ids are unknown, each where it stands first."""
+    def _fresh(self, events: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+        """Return the events whose ids are unknown, each where it stands first, and their ids."""
         ids = events.get_column(self._id).to_list()
         if len(set(ids)) == len(ids) and self._numbers.keys().isdisjoint(ids):  # as nearly always
-            return events
+            return events, ids
         first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
-        return events[sorted(at for event_id, at in first.items() if event_id not in self._numbers)]
+        places = sorted(at for event_id, at in first.items() if event_id not in self._numbers)
+        return events[places], [ids[place] for place in places]
 
     def _times_us(self, events: pl.DataFrame) -> Integers:
         return events.get_column(self._time).cast(pl.Int64).to_numpy()
 
-    def _put(self, events: pl.DataFrame) -> None:
+    def _put(self, events: pl.DataFrame, ids: Sequence[str]) -> None:
         end = self._events.end
-        self._numbers.update(zip(events.get_column(self._id).to_list(), range(end, end + events.height), strict=True))
+        self._numbers.update(zip(ids, range(end, end + events.height), strict=True))
         self._events.append(events)
 
-    def _matched(self, new: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _matched(
+        self, new: pl.DataFrame, new_ids: Sequence[str], labels: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the labels that count now behind their events, row by row the same.
 
         Args:
             new: The new events.
+            new_ids: Theirs.
             labels: What has come.
         """
         if labels.is_empty() and not self._waiting:
             return self._no_events, labels
-        new_us = dict(zip(new.get_column(self._id).to_list(), self._times_us(new).tolist(), strict=True))
+        new_us = dict(zip(new_ids, self._times_us(new).tolist(), strict=True))
         ready = []
         times = labels.get_column(self._label_time).cast(pl.Int64).to_list()
         for i, (event_id, at_us) in enumerate(zip(labels.get_column(self._label_id).to_list(), times, strict=True)):
@@ -170,7 +174,7 @@ class FeatureBuilder:
         lacking = ~self._rows.take(numbers).get_column(_BUILT).to_numpy()
         if lacking.any():  # they stand on the shelves once more
             known = self._events.take(np.unique(numbers[lacking]))
-            self._put(known)
+            self._put(known, known.get_column(self._id).to_list())
             self._rows.append(self._built(known))
             numbers = self._numbers_of(ids)
         return self._headed(self._events.take(numbers), self._rows.take(numbers))

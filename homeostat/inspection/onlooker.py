@@ -12,7 +12,7 @@ from homeostat.inspection.drift import told_report
 from homeostat.inspection.instance import Heartbeat
 from homeostat.inspection.numbers import UNKNOWN, Numbers
 from homeostat.inspection.waiting import Seen, cold_start, span, waits_for
-from homeostat.ports import AliasReader, CaseStore, EventLog, Ledger
+from homeostat.ports import Aliases, AliasReader, CaseStore, EventLog, Ledger
 from homeostat.records import (
     Case,
     CaseState,
@@ -91,7 +91,7 @@ class Onlooker:
                 "request_id": case.request_id,
                 "held": case.held,
             },
-            "waits_for": self._waits_for(case, reports, now),
+            "waits_for": self._waits_for(case, aliases, reports, now),
             "drift": self._drift(reports),
             "label_maturity_ratio": numbers.label_maturity_ratio,
             "feature_freshness_s": numbers.feature_freshness_s,
@@ -122,8 +122,7 @@ class Onlooker:
         """Return when the last look at the world was taken, None if there was none."""
         return max((report.at for report in self.reports(1)), default=None)
 
-    def _waits_for(self, case: Case, reports: Sequence[DriftReport], now: datetime) -> str:
-        aliases = served(self._sight.registry.aliases())
+    def _waits_for(self, case: Case, aliases: Aliases, reports: Sequence[DriftReport], now: datetime) -> str:
         seen = Seen(self.contract, case, aliases, tuple(reports), now)
         if case.state is CaseState.CANARY and aliases.champion and case.challenger:
             held = "; held by an operator: it ends by `homeostat approve` or `homeostat reject`" if case.held else ""

@@ -147,10 +147,10 @@ def test_the_broker_s_health_check_has_a_bound_of_its_own_beside_the_broker() ->
     assert sum(mib) < 640  # what a JVM takes beside its heap is as much again for the small one
 
 
-@pytest.fixture
-def roles(own_server: Callable[[str], Postgres], program: Program) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def roles(module_server: Callable[..., Postgres], program: Program) -> dict[str, str]:
     """The passwords of the roles that the container's script has made; the server is as the image has it before."""
-    server = own_server("postgres")
+    server = module_server("postgres")
     made = {name: token_hex(24) for name in ("POSTGRES_PASSWORD", "HOMEOSTAT_DB_PASSWORD", "MLFLOW_DB_PASSWORD")}
     with psycopg.connect(server.url("postgres").replace("+psycopg", ""), autocommit=True) as owner:
         secret = sql.Literal(made["POSTGRES_PASSWORD"])
@@ -180,6 +180,7 @@ def test_each_role_has_its_own_databases_and_enters_no_other(roles: dict[str, st
             if database in own:
                 with psycopg.connect(f"{login}/{database}") as connection:
                     connection.execute("CREATE TABLE probe (id int)")
+                    connection.rollback()  # MLflow finds its databases as they were
             else:
                 with pytest.raises(psycopg.OperationalError, match="permission denied"):
                     psycopg.connect(f"{login}/{database}")

@@ -1,9 +1,8 @@
 """Every panel and mark of the dashboards, asked of a real Prometheus that scraped a whole healing case."""
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from dashboards.build import documents
-from deploy.servers import MissingProgramError, Prometheus
+from deploy.servers import Prometheus
 from tests.real.running import HOMEOSTAT, Up, started, until
 
 ROOT = Path(__file__).parents[2]
@@ -30,18 +29,15 @@ MACROS = {"$__rate_interval": "30s", "$product": "turbines", "${datasource}": "p
 pytestmark = pytest.mark.timeout(900)
 
 
-class Asked(Prometheus):
-    """A Prometheus that is asked what a panel asks."""
-
-    def series(self, query: str, since: float) -> list[dict[str, Any]]:
-        """Return the series that a query gave at any time since then."""
-        for macro, value in MACROS.items():
-            query = query.replace(macro, value)
-        span = {"start": since, "end": time(), "step": 1}
-        answer = httpx.get(f"{self.url}/api/v1/query_range", params={"query": query, **span}, timeout=60)
-        assert answer.is_success, f"{query}: {answer.text}"
-        found: list[dict[str, Any]] = answer.json()["data"]["result"]
-        return [one for one in found if any(value != "NaN" for _, value in one["values"])]
+def series(prometheus: Prometheus, query: str, since: float) -> list[dict[str, Any]]:
+    """The series that a panel's query gave at any time since then."""
+    for macro, value in MACROS.items():
+        query = query.replace(macro, value)
+    span = {"start": since, "end": time(), "step": 1}
+    answer = httpx.get(f"{prometheus.url}/api/v1/query_range", params={"query": query, **span}, timeout=60)
+    assert answer.is_success, f"{query}: {answer.text}"
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]
+    return [one for one in found if any(value != "NaN" for _, value in one["values"])]
 
 
 def recorded(folder: Path) -> Path:
@@ -78,30 +74,23 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(up: Up) -> Iterator[Asked]:
-    server = Asked(up.home.parent / "prometheus", rules=[ROOT / "deploy" / "prometheus" / "rules" / "*.yml"])
+def prometheus(up: Up, module_server: Callable[..., Prometheus]) -> Prometheus:
+    server = module_server("prometheus", rules=[ROOT / "deploy" / "prometheus" / "rules" / "*.yml"])
     server.scrape({"all": up.url.removeprefix("http://")})
-    try:
-        server.start()
-    except MissingProgramError as error:
-        if os.environ.get("HOMEOSTAT_REQUIRE_SERVERS") == "1":
-            raise
-        pytest.skip(str(error))
-    yield server
-    server.stop()
+    return server
 
 
 @pytest.fixture(scope="module")
-def begun(up: Up, prometheus: Asked) -> float:
+def begun(up: Up, prometheus: Prometheus) -> float:
     """When the case that was played began."""
     begun = time()
-    until(lambda: prometheus.series("up == 1", begun))
+    until(lambda: series(prometheus, "up == 1", begun))
     data = recorded(up.home.parent)
     command = [HOMEOSTAT, "replay", data, "--home", up.home, "--predict", "--batch", "6h"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
-    until(lambda: prometheus.series('homeostat_decisions_total{action="promote"} >= 2', begun), why=up.screen)
-    until(lambda: prometheus.series("product:homeostat_sla_budget_left:ratio30d", begun))
+    until(lambda: series(prometheus, 'homeostat_decisions_total{action="promote"} >= 2', begun), why=up.screen)
+    until(lambda: series(prometheus, "product:homeostat_sla_budget_left:ratio30d", begun))
     return begun
 
 
@@ -121,17 +110,17 @@ def marks() -> dict[str, str]:
     return {mark["name"]: mark["expr"] for board in boards for mark in board["annotations"].get("list", ())}
 
 
-def test_every_panel_shows_a_series(prometheus: Asked, begun: float) -> None:
-    empty = [name for name, query in panels().items() if not prometheus.series(query, begun)]
+def test_every_panel_shows_a_series(prometheus: Prometheus, begun: float) -> None:
+    empty = [name for name, query in panels().items() if not series(prometheus, query, begun)]
     assert len(panels()) > 40
     assert empty == []
 
 
-def test_every_mark_is_made_where_it_happened(prometheus: Asked, begun: float) -> None:
-    assert {name for name, query in marks().items() if not prometheus.series(query, begun)} == HAPPENED_NOT
+def test_every_mark_is_made_where_it_happened(prometheus: Prometheus, begun: float) -> None:
+    assert {name for name, query in marks().items() if not series(prometheus, query, begun)} == HAPPENED_NOT
 
 
-def test_every_rule_is_evaluated_without_an_error(prometheus: Asked, begun: float) -> None:
+def test_every_rule_is_evaluated_without_an_error(prometheus: Prometheus, begun: float) -> None:
     answer = httpx.get(f"{prometheus.url}/api/v1/rules").json()
     rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
     assert rules

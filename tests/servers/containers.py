@@ -105,7 +105,9 @@ class ContainedPrometheus(InContainer, Prometheus):
     def container(self) -> DockerContainer:
         options = [part for part in self.options() if not part.startswith("--storage.tsdb.path")]
         container = on_the_host("prom/prometheus:v3.5.0", [*options, "--storage.tsdb.path=/prometheus"])
-        return container.with_volume_mapping(self.folder, str(self.folder))
+        for folder in {self.folder, *(path.parent.absolute() for path in self.rules)}:
+            container.with_volume_mapping(folder, str(folder))
+        return container
 
 
 def on_the_host(image: str, command: list[str], **options: str) -> DockerContainer:

@@ -10,8 +10,19 @@ from functools import cached_property
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Any, Literal
 
-from deploy.servers import Kafka, MissingProgramError, Mlflow, Postgres, Prometheus, Redis, Server, ServerError
+from deploy.servers import (
+    Alertmanager,
+    Kafka,
+    MissingProgramError,
+    Mlflow,
+    Postgres,
+    Prometheus,
+    Redis,
+    Server,
+    ServerError,
+)
 from tests.servers.containers import (
     ContainedKafka,
     ContainedPostgres,
@@ -21,24 +32,30 @@ from tests.servers.containers import (
 )
 
 
-def make_server(name: str, folder: Path, shared: Callable[[str], Server]) -> Server:
-    """A server that is not started: in a container where a Docker engine answers, else native."""
+def make_server(name: str, folder: Path, shared: Callable[[str], Server], **options: Any) -> Server:
+    """A server with these options, not started: in a container where a Docker engine answers, else native."""
     contained = docker_answers()
     makers: dict[str, Callable[[], Server]] = {
-        "kafka": lambda: (ContainedKafka if contained else Kafka)(folder, secured=True),
-        "redis": lambda: (ContainedRedis if contained else Redis)(folder),
-        "postgres": lambda: (ContainedPostgres if contained else Postgres)(folder),
-        "mlflow": lambda: Mlflow(folder, shared("postgres"), database=f"mlflow_{secrets.token_hex(4)}"),
-        "prometheus": lambda: (ContainedPrometheus if contained else Prometheus)(folder),
+        "kafka": lambda: (ContainedKafka if contained else Kafka)(folder, secured=True, **options),
+        "redis": lambda: (ContainedRedis if contained else Redis)(folder, **options),
+        "postgres": lambda: (ContainedPostgres if contained else Postgres)(folder, **options),
+        "mlflow": lambda: Mlflow(folder, shared("postgres"), database=f"mlflow_{secrets.token_hex(4)}", **options),
+        "prometheus": lambda: (ContainedPrometheus if contained else Prometheus)(folder, **options),
+        "alertmanager": lambda: Alertmanager(folder, **options),
     }
     return makers[name]()
+
+
+def described(server: Server) -> str:
+    """What a run says of a server that it used."""
+    return f"{server.name} {'in a container' if type(server).__name__.startswith('Contained') else 'native'}"
 
 
 class Keeper:
     """The servers that all tests of a run share, in a folder that goes with them."""
 
     def __init__(self) -> None:
-        self.used: list[str] = []
+        self.used: dict[str, None] = {}
         self._running = ExitStack()
         self._shared: dict[str, Server] = {}
         names = ("kafka", "redis", "postgres", "mlflow", "prometheus")
@@ -56,10 +73,12 @@ class Keeper:
             if name not in self._shared:
                 made = make_server(name, self.folder / name, self.shared)
                 self._shared[name] = self._running.enter_context(made)
-                self.used.append(
-                    f"{name} {'in a container' if type(made).__name__.startswith('Contained') else 'native'}"
-                )
+                self.note(described(made))
             return self._shared[name]
+
+    def note(self, used: str) -> None:
+        """Remember a server that was used, to be told at the end."""
+        self.used[used] = None
 
     def at_end(self, end: Callable[[], None]) -> None:
         self._running.callback(end)
@@ -76,8 +95,14 @@ class Line:
     key: bytes
 
     def shared(self, name: str) -> Server:
+        return self._asked("shared", name)
+
+    def note(self, used: str) -> None:
+        self._asked("note", used)
+
+    def _asked(self, what: Literal["shared", "note"], of: str) -> Any:
         with Client(self.address, authkey=self.key) as connection:
-            connection.send(name)
+            connection.send((what, of))
             answer = connection.recv()
         if isinstance(answer, Exception):
             raise answer
@@ -93,7 +118,8 @@ def open_line(keeper: Keeper) -> Line:
     def answer(connection: Connection) -> None:
         with connection:
             try:
-                connection.send(keeper.shared(connection.recv()))
+                what, of = connection.recv()
+                connection.send(getattr(keeper, what)(of))
             except (MissingProgramError, ServerError) as error:
                 connection.send(error)
 

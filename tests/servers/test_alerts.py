@@ -1,8 +1,7 @@
 """An alert on its whole way: a metric that Prometheus scrapes, a rule as deployed, Alertmanager, somebody's webhook."""
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.servers import Alertmanager, MissingProgramError, Prometheus
+from deploy.servers import Alertmanager, Prometheus
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DEADLINE_S = 120.0
@@ -58,30 +57,21 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def alertmanager(world: World, tmp_path: Path) -> Iterator[Alertmanager]:
+def alertmanager(world: World, own_server: Callable[..., Alertmanager]) -> Alertmanager:
     config = DEPLOY / "alertmanager" / "alertmanager.yml"
-    server = Alertmanager(tmp_path / "alertmanager", config=config, webhook=f"http://{world.address}/")
-    try:
-        server.start()
-    except MissingProgramError as error:
-        if os.environ.get("HOMEOSTAT_REQUIRE_SERVERS") == "1":
-            raise
-        pytest.skip(str(error))
-    yield server
-    server.stop()
+    return own_server("alertmanager", config=config, webhook=f"http://{world.address}/")
 
 
 def test_an_alert_of_a_deployed_rule_reaches_the_webhook(
-    world: World, alertmanager: Alertmanager, tmp_path: Path
+    world: World, alertmanager: Alertmanager, own_server: Callable[..., Prometheus]
 ) -> None:
     rules = [DEPLOY / "prometheus" / "rules" / "*.yml"]
-    server = Prometheus(tmp_path / "prometheus", rules=rules, alertmanager=alertmanager.address)
+    server = own_server("prometheus", rules=rules, alertmanager=alertmanager.address)
     server.scrape({"detector": world.address})
-    with server:
-        deadline = monotonic() + DEADLINE_S
-        while not world.told:
-            assert monotonic() < deadline, server.last_lines() + alertmanager.last_lines()
-            sleep(0.1)
+    deadline = monotonic() + DEADLINE_S
+    while not world.told:
+        assert monotonic() < deadline, server.last_lines() + alertmanager.last_lines()
+        sleep(0.1)
     (message,) = world.told[:1]
     assert (message["receiver"], message["status"]) == ("webhook", "firing")
     (alert,) = message["alerts"]

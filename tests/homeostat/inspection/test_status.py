@@ -75,6 +75,13 @@ def test_an_alias_on_a_version_that_nobody_vouches_for_serves_nobody_and_is_not_
     assert world.status()["champion"] == "1"
 
 
+def test_the_registry_is_asked_once(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    aliases, asked = world.registry.aliases, []
+    monkeypatch.setattr(world.registry, "aliases", lambda: asked.append(1) or aliases())
+    world.status()
+    assert asked == [1]
+
+
 def test_the_worst_three_features_are_named_drifted_ones_first(world: Any, make_score: Any) -> None:
     features = (
         make_score("calm", 0.01, 0.1),
