@@ -28,6 +28,8 @@ def told_report(report: DriftReport) -> dict[str, Any]:
         "rows": report.rows,
         "reference": report.reference,
         "reasons": list(report.reasons),
+        "changed_at": report.changed_at.isoformat() if report.changed_at else None,
+        "labelled_since": report.labelled_since,
         "features": [told_score(score) for score in worst_first(report)],
         "prediction": told_score(report.prediction) if report.prediction else None,
         "embedding": told_score(report.embedding) if report.embedding else None,
@@ -68,6 +70,8 @@ def limits_line(told: dict[str, Any]) -> str:
 def label_lines(told: dict[str, Any]) -> list[str]:
     """Return in words what is broken, what the scores announce of a window, and what labels say of it."""
     lines = [f"data incident: {incident}" for incident in told["incidents"]]
+    if told["changed_at"]:
+        lines.append(f"changed at about {told['changed_at']}; {told['labelled_since']:,} labelled rows since then")
     if not all(score["reachable"] for score in told["features"]):
         lines.append(
             "limit none: near rows of such a column are so alike that calm windows may differ by any KS; its PSI, or "

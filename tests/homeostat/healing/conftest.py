@@ -51,7 +51,12 @@ def contract() -> Contract:
 
 def make_report(hours: float, status: DriftStatus = DriftStatus.DRIFTED, **changes: Any) -> DriftReport:
     at = START + hours * HOUR
-    values: dict[str, Any] = {"rows": 2000, "version": "1", "reasons": ("price moved",)} | changes
+    values: dict[str, Any] = {
+        "rows": 2000,
+        "version": "1",
+        "reasons": ("price moved",),
+        "labelled_since": 1500,
+    } | changes
     return DriftReport(f"report-{hours}", at, at - 168 * HOUR, at, status=status, **values)
 
 
