@@ -84,6 +84,8 @@ def _drift_numbers(report: DriftReport) -> Iterator[float | None]:
 
 def _drift_times(report: DriftReport) -> Iterator[datetime]:
     yield from (report.at, report.window_start, report.window_end)
+    if report.changed_at is not None:
+        yield report.changed_at
     for incident in report.incidents:
         yield from (incident.since, incident.until)
 

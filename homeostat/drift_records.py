@@ -133,3 +133,5 @@ class DriftReport:
     incidents: tuple[DataIncident, ...] = ()  # of the window and of the rows whose labels may still come
     domain: DomainScore | None = None
     reference: str | None = None  # what the window was held against, where the contract asks for a season
+    changed_at: datetime | None = None  # event time of the first row behind the change, as estimated; where it drifted
+    labelled_since: int | None = None  # mature rows with a label from then on, all of them where nothing dates it

@@ -167,7 +167,7 @@ class RetrainRequest:
     requested_at: datetime
     report_id: str | None  # None on a cold start
     reason: str
-    drift_since: datetime | None  # start of the window in which the drift was seen
+    drift_since: datetime | None  # when the change came, as estimated
     champion: str | None
     seed: int
     report: DriftReport | None = None  # the evidence itself: it is registered with what comes of it

@@ -74,18 +74,19 @@ def _show_reports(folder: Path, onlooker: "Onlooker", one: DriftReport | None, l
             f"{folder}: no drift report yet; a look is taken every {spoken(onlooker.contract.drift.every)}",
             markup=False,
         )
+    limits = told_limits(onlooker.contract)
     for each in found:
-        _show_report(told_report(each))
-    out.print(limits_line(told_limits(onlooker.contract)), markup=False, highlight=False, soft_wrap=True)
+        _show_report(told_report(each), limits)
+    out.print(limits_line(limits), markup=False, highlight=False, soft_wrap=True)
     if len(found) == 1 and found[0].status == "unknown" and one is None:
         telling = onlooker.last_telling()
         if telling is not None:
             out.print("the last report of a window with enough rows:")
-            _show_report(told_report(telling))
+            _show_report(told_report(telling), limits)
 
 
-def _show_report(told: dict[str, Any]) -> None:
-    from homeostat.inspection.drift import label_lines
+def _show_report(told: dict[str, Any], limits: dict[str, Any]) -> None:
+    from homeostat.inspection.drift import blind_lines, label_lines
     from homeostat.inspection.page import scores_table, when
 
     out.print(
@@ -98,7 +99,7 @@ def _show_report(told: dict[str, Any]) -> None:
     whole = [score for score in (told["prediction"], told["embedding"]) if score]
     if told["features"] or whole:
         out.print(scores_table([*told["features"], *whole]))
-    for line in label_lines(told):
+    for line in (*label_lines(told), *blind_lines(told, limits)):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

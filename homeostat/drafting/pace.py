@@ -111,7 +111,7 @@ def _healing(tempo: _Tempo) -> tuple[Line, ...]:
     return (
         Line("confirm", "2", "drifted looks in a row before a case is opened"),
         Line("cooldown", written(tempo.window), "a window must be full of the new champion's rows anyway"),
-        Line("min_rows_after_drift", f"{rows}", "labelled rows of the window, before a training is worth it"),
+        Line("min_rows_after_drift", f"{rows}", "labelled rows behind the change, before a training is worth it"),
     )
 
 

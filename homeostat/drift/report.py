@@ -50,6 +50,8 @@ class Judgement:
     estimate: LossEstimate | None = None
     domain: DomainScore | None = None
     reference: str | None = None
+    changed_at: datetime | None = None
+    labelled_since: int | None = None
 
 
 def judge_window(

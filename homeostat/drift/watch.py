@@ -1,7 +1,7 @@
 """One champion under watch: the rows it has served since it serves, held against its profile."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from homeostat.contract.losses import row_losses
 from homeostat.contract.model import Contract
 from homeostat.drift.budget import policy_in_force
+from homeostat.drift.change import change_of_losses, change_of_rows
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.domain import ROWS, DomainTest, domain_test
 from homeostat.drift.norms import SCALES
@@ -18,7 +19,7 @@ from homeostat.drift.quarantine import Quarantine
 from homeostat.drift.report import Judgement, judge_window
 from homeostat.drift.samples import Sample, thinned
 from homeostat.drift.window import MovingWindow
-from homeostat.records import Outcome, Prediction, Span
+from homeostat.records import DriftStatus, Outcome, Prediction, Span
 
 _BUCKETS = max(SCALES)  # of counts in a window: its start moves in steps of 1 %, in bounded memory
 _LOSS_BLOCKS = 7  # at least, in a window: the degrees of freedom of the loss test come from them
@@ -80,7 +81,18 @@ class Watch:
         counts, policy = self._total(broken), self._policy
         asked = policy.domain_classifier and counts.rows >= policy.min_rows
         domain = self._told_apart(broken) if asked else None
-        return judge_window(counts, self.losses.sums(broken), policy, self._contract.objective.metric, domain)
+        judged = judge_window(counts, self.losses.sums(broken), policy, self._contract.objective.metric, domain)
+        return self._dated(judged, broken) if judged.status is DriftStatus.DRIFTED else judged
+
+    def _dated(self, judged: Judgement, broken: Sequence[Span]) -> Judgement:
+        """Return the judgement with when the change came, and how many rows behind it have a label."""
+        rows, losses = self.inputs.parts(broken), self.losses.parts(broken)
+        found = change_of_rows([live.counts for _, live in rows], self._policy, judged)
+        block = change_of_losses([sums for _, sums in losses], judged) if found is None else None
+        since = rows[found][0] if found is not None else losses[block][0] if block is not None else None
+        # where a classifier alone tells the rows apart, nothing dates the change
+        behind = sum(sums.rows for first, sums in losses if since is None or first >= since)
+        return replace(judged, changed_at=since, labelled_since=behind)
 
     def _total(self, broken: Sequence[Span]) -> WindowCounts:
         total = WindowCounts(self._counter)

@@ -70,8 +70,14 @@ class MovingWindow(Generic[T]):
 
     def sums(self, outside: Sequence[Span] = ()) -> list[T]:
         """Return the sums of the buckets in order of time, without those that have rows in a span left out."""
+        return [sums for _, sums in self.parts(outside)]
+
+    def parts(self, outside: Sequence[Span] = ()) -> list[tuple[datetime, T]]:
+        """Return the same, each with the event time of its first row."""
         buckets = [self._buckets[key] for key in sorted(self._buckets)]
-        return [b.sums for b in buckets if not any(b.first <= s.until and b.last >= s.since for s in outside)]
+        return [
+            (b.first, b.sums) for b in buckets if not any(b.first <= s.until and b.last >= s.since for s in outside)
+        ]
 
     def span(self) -> tuple[datetime, datetime] | None:
         """Return the event times of the first and the last row, None without rows."""

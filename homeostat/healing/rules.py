@@ -61,8 +61,10 @@ def decide(contract: Contract, seen: Situation) -> Decision:
 
 
 def labelled_rows(report: DriftReport) -> int:
-    """Return the rows of a report's window whose label is known, all its rows where it does not say."""
-    return report.performance.rows if report.performance else report.rows
+    """Return the mature rows with a label that a report knows of: behind the change, where it dates one."""
+    if report.labelled_since is not None:
+        return report.labelled_since
+    return report.performance.rows if report.performance else 0
 
 
 def _hold_for_case(contract: Contract, seen: Situation) -> Decision | None:

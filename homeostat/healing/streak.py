@@ -15,7 +15,7 @@ class Streak:
 
     latest: DriftReport | None = None
     drifted: int = 0
-    since: datetime | None = None  # start of the first drifted window of the row
+    since: datetime | None = None  # when the change came, as estimated; else the start of the first drifted window
 
     def after(self, report: DriftReport) -> "Streak":
         """Return the streak with one more report; a repeated or older one changes nothing."""
@@ -27,4 +27,7 @@ class Streak:
             return replace(known, latest=report)
         if report.status is DriftStatus.HEALTHY:
             return Streak(report)
-        return Streak(report, known.drifted + 1, known.since or report.window_start)
+        # a window that begins behind the change can't date it
+        inside = report.changed_at is not None and report.changed_at > report.window_start
+        since = report.changed_at if inside else known.since or report.window_start
+        return Streak(report, known.drifted + 1, since)

@@ -1,7 +1,9 @@
 """Drift reports as tables: every column against its limits, the worst first."""
 
+import math
 from dataclasses import asdict
 from datetime import timedelta
+from statistics import NormalDist
 from typing import Any
 
 from homeostat.contract.durations import written
@@ -11,6 +13,8 @@ from homeostat.healing.incidents import told_incident
 from homeostat.records import DriftReport, DriftScore
 
 _MONTH = timedelta(days=30)
+_WORST = 3  # columns named
+_ROUNDING = 0.05
 
 EMBEDDING = "embedding"
 """The score over the whole feature vector, as ``homeostat.drift.report`` names it; importing that takes SciPy."""
@@ -28,6 +32,8 @@ def told_report(report: DriftReport) -> dict[str, Any]:
         "rows": report.rows,
         "reference": report.reference,
         "reasons": list(report.reasons),
+        "changed_at": report.changed_at.isoformat() if report.changed_at else None,
+        "labelled_since": report.labelled_since,
         "features": [told_score(score) for score in worst_first(report)],
         "prediction": told_score(report.prediction) if report.prediction else None,
         "embedding": told_score(report.embedding) if report.embedding else None,
@@ -52,6 +58,7 @@ def told_limits(contract: Contract) -> dict[str, Any]:
         "min_psi": policy.min_psi,
         "min_ks": policy.min_ks,
         "min_loss_increase": policy.min_loss_increase,
+        "effect": policy.min_psi**0.5,
     }
 
 
@@ -65,9 +72,27 @@ def limits_line(told: dict[str, Any]) -> str:
     )
 
 
+def blind_lines(told: dict[str, Any], limits: dict[str, Any]) -> list[str]:
+    """Return in words which columns' limits lie beyond the shift that is to be seen: calm days differ by as much."""
+    blind = [score for score in told["features"] if score["visible"] > limits["effect"] * (1 + _ROUNDING)]
+    if not blind:
+        return []
+    worst = sorted(blind, key=lambda score: -score["visible"])[:_WORST]
+    named = ", ".join(f"{score['name']} {score['visible']:.2g}" for score in worst)
+    seen = f"{len(told['features']) - len(blind)} of {len(told['features'])}"
+    return [
+        (
+            f"a shift of {limits['effect']:.2g} deviations shows in {seen} columns; the least that calm windows leave "
+            f"to be seen: {named}. A longer training span or window, fewer looks, or a larger alarm budget lowers it"
+        )
+    ]
+
+
 def label_lines(told: dict[str, Any]) -> list[str]:
     """Return in words what is broken, what the scores announce of a window, and what labels say of it."""
     lines = [f"data incident: {incident}" for incident in told["incidents"]]
+    if told["changed_at"]:
+        lines.append(f"changed at about {told['changed_at']}; {told['labelled_since']:,} labelled rows since then")
     if not all(score["reachable"] for score in told["features"]):
         lines.append(
             "limit none: near rows of such a column are so alike that calm windows may differ by any KS; its PSI, or "
@@ -106,6 +131,7 @@ def told_score(score: DriftScore) -> dict[str, Any]:
         "limit": limit,
         "reachable": index != "ks" or limit < 1,  # KS is a difference of two shares
         "ratio": excess(score),
+        "visible": _visible(score),
         "p_value": score.p_value,
         "drifted": score.drifted,
         "psi": score.psi,
@@ -132,6 +158,17 @@ def excess(score: DriftScore) -> float:
     """Return the score as a multiple of what calm windows stay under."""
     _, value, limit = _worst_index(score)
     return value / limit if limit else 0.0
+
+
+def _visible(score: DriftScore) -> float:
+    """Return how many deviations a normal column would have to move to exceed one of its limits.
+
+    It then has the index ``shift ** 2`` and the Kolmogorov-Smirnov distance ``2 * Phi(shift / 2) - 1``.
+    """
+    least = math.sqrt(score.size[1])
+    if score.ks_limit is not None and score.ks_limit < 1:
+        least = min(least, 2 * NormalDist().inv_cdf((1 + score.ks_limit) / 2))
+    return least
 
 
 def _worst_index(score: DriftScore) -> tuple[str, float, float]:

@@ -51,7 +51,8 @@ def contract() -> Contract:
 
 def make_report(hours: float, status: DriftStatus = DriftStatus.DRIFTED, **changes: Any) -> DriftReport:
     at = START + hours * HOUR
-    values: dict[str, Any] = {"rows": 2000, "version": "1", "reasons": ("price moved",)} | changes
+    usual = {"rows": 2000, "version": "1", "reasons": ("price moved",), "labelled_since": 1500}
+    values: dict[str, Any] = usual | changes
     return DriftReport(f"report-{hours}", at, at - 168 * HOUR, at, status=status, **values)
 
 
@@ -286,7 +287,6 @@ def rig_of() -> Callable[..., Rig]:
 
 @pytest.fixture(scope="session")
 def manual(contract: Contract) -> Contract:
-    """The same product, whose promotions an operator has to approve."""
     return contract.model_copy(update={"canary": contract.canary.model_copy(update={"approval": "manual"})})
 
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,11 +57,21 @@ def test_without_drift_in_the_last_window_nothing_is_done(
     assert decide(contract, replace(seen, streak=seen.streak.after(report(3, status)))).kind is kind
 
 
-def test_a_drift_waits_for_labelled_rows_to_learn_from(contract: Contract, seen: Situation, report: Report) -> None:
-    young = seen.streak.after(report(3, performance=performance(rows=999)))
-    assert decide(contract, replace(seen, streak=young)).kind is Kind.FEW_ROWS
-    ripe = seen.streak.after(report(3, performance=performance(rows=1000)))
-    assert decide(contract, replace(seen, streak=ripe)).kind is Kind.OPEN
+@pytest.mark.parametrize(
+    ("rows", "values"),
+    [
+        (999, {"labelled_since": 999, "performance": performance(rows=2000)}),  # those before the change teach nothing
+        (1000, {"labelled_since": 1000, "performance": performance(rows=2000)}),
+        (0, {"labelled_since": None}),  # an old report, and no label yet
+        (1000, {"labelled_since": None, "performance": performance(rows=1000)}),
+    ],
+)
+def test_a_drift_waits_for_labelled_rows_behind_the_change_to_learn_from(
+    contract: Contract, seen: Situation, report: Report, rows: int, values: dict[str, Any]
+) -> None:
+    decision = decide(contract, replace(seen, streak=seen.streak.after(report(3, **values))))
+    assert decision.kind is (Kind.OPEN if rows >= 1000 else Kind.FEW_ROWS)
+    assert rows >= 1000 or f"{rows} of 1000 labelled rows" in decision.reason
 
 
 def test_the_budget_stops_a_training_too_many(contract: Contract, seen: Situation) -> None:

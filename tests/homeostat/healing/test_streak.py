@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import timedelta
 from functools import reduce
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from homeostat.healing.streak import Streak
 from homeostat.records import DriftReport, DriftStatus
 
 Report = Callable[..., DriftReport]
+HOUR = timedelta(hours=1)
 DRIFTED, HEALTHY, UNKNOWN = DriftStatus.DRIFTED, DriftStatus.HEALTHY, DriftStatus.UNKNOWN
 
 
@@ -33,6 +35,13 @@ def test_an_unknown_report_neither_ends_nor_extends_the_row(report: Report) -> N
 
 def test_a_report_on_another_champion_begins_a_new_row(report: Report) -> None:
     assert folded([report(1), report(2), report(3, version="2")]).drifted == 1
+
+
+def test_the_change_is_dated_by_the_newest_window_that_it_lies_in(report: Report) -> None:
+    first, second = report(1).window_start + HOUR, report(2).window_start + 2 * HOUR
+    reports = [report(1, changed_at=first), report(2, changed_at=second), report(3, changed_at=report(3).window_start)]
+    assert folded(reports[:1]).since == first
+    assert folded(reports[:2]).since == folded(reports).since == second
 
 
 @given(st.lists(st.sampled_from(list(DriftStatus)), max_size=12), st.integers(0, 12))

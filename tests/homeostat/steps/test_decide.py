@@ -41,7 +41,8 @@ def world() -> World:
 
 def report(hours: float, status: DriftStatus = DriftStatus.DRIFTED, version: str | None = "1") -> DriftReport:
     at = NOW + hours * HOUR
-    return DriftReport(f"r{hours}", at, at - 168 * HOUR, at, 2000, status, version, reasons=("price moved",))
+    seen = {"reasons": ("price moved",), "labelled_since": 1500}
+    return DriftReport(f"r{hours}", at, at - 168 * HOUR, at, 2000, status, version, **seen)
 
 
 def opened(step: DecideStep) -> RetrainRequest:
