@@ -8,8 +8,8 @@ from threading import Event
 import pytest
 
 from deploy.servers import Postgres, free_port
-from homeostat.adapters.sql import SqlCases, SqlLedger
-from homeostat.errors import HomeostatError, TransientError
+from homeostat.adapters.sql import PostgresLead, SqlCases, SqlLedger
+from homeostat.errors import HomeostatError, LostLeadError, TransientError
 from homeostat.records import Case
 
 
@@ -22,6 +22,8 @@ def test_a_restart_in_the_middle_asks_for_patience_and_all_goes_on(
     cases, ledger = SqlCases(url, "parcels"), SqlLedger(url, "parcels")
     saved = cases.save(Case(reason="kept"))
     first = ledger.append("a", at, "open", {})
+    lead = PostgresLead(url, "healer")
+    assert lead.take()
     getattr(server, end)()
     for use in (
         cases.load,
@@ -34,7 +36,15 @@ def test_a_restart_in_the_middle_asks_for_patience_and_all_goes_on(
     ):
         with pytest.raises(TransientError, match="busy or away"):
             use()
+    with pytest.raises(LostLeadError, match="the connection that held it is gone"):
+        lead.check()
+    with pytest.raises(TransientError, match="busy or away"):
+        lead.take()
     server.start()
+    with pytest.raises(LostLeadError):
+        lead.check()
+    assert lead.take()
+    lead.leave()
     assert cases.load() == saved
     assert cases.save(saved).revision == 2
     assert ledger.append("a", at, "open", {}) == first
