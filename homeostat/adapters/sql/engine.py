@@ -99,6 +99,8 @@ def _tell_transient(context: ExceptionContext) -> BaseException | None:
     error = context.sqlalchemy_exception
     if not (isinstance(error, OperationalError) or context.is_disconnect):
         return None
+    if context.is_pre_ping and context.is_disconnect:  # found dead before its use: the pool opens another one
+        return None
     cause = context.original_exception
     if isinstance(cause, sqlite3.Error):
         return _of_sqlite(cause)
