@@ -62,8 +62,8 @@ class Leading:
         service, over = self._service, self._service.life.over
         if over.is_set():
             return False
+        self._show(leads=False)
         if not service.patience.until_done(self._lead.take):
-            self._show(leads=False)
             _log.info("%s: another process leads, this one stands by", service.process)
             service.open()
             self.part = _STANDBY
@@ -83,7 +83,6 @@ class Leading:
             _log.warning("%s: leads no more: %s", service.process, error)
             service.life.rest()
             service.telemetry.forget_gauges()
-            self._show(leads=False)
             self._turn = self._new_turn()
 
     def _new_turn(self) -> Turn:

@@ -22,7 +22,7 @@ _SESSION: Final = {
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": str(_PROBES),
     "tcp_user_timeout": str(_DEAD_MS),
-    "idle_session_timeout": "0",  # whoever leads for days says nothing else in this session
+    "idle_session_timeout": "0",  # in the midst of a step that takes long nothing is said
 }
 _SET = text("SELECT set_config(:name, :value, false) WHERE current_setting(:name, true) IS NOT NULL")  # where known
 # Asked again and again, not waited for: a statement that waits for days keeps VACUUM from every row deleted since.
