@@ -65,7 +65,7 @@ class Leading:
         self._show(leads=False)
         if not service.patience.until_done(self._lead.take):
             _log.info("%s: another process leads, this one stands by", service.process)
-            service.open()
+            service.workers()  # made anew when it leads: by then all is imported and connected
             self.part = _STANDBY
             while not service.patience.until_done(self._lead.take):
                 if over.wait(_ASK_S):

@@ -68,29 +68,19 @@ class Service:
         What several processes offer to run is shared among them by lanes.
         """
         contract, stack, settings = self.product.contract, self.product.stack, self.settings
+
+        def make(step: str) -> Worker:
+            return build_workers(contract, stack, settings.seed, (step,), self.hook)[step]
+
         in_lane = partial(build_lane, contract, stack, self.hook)
 
         def ready(step: str) -> Runner:
             with self.stores():
-                make = partial(self._worker, step)
-                worker = share(step, contract, settings, make, in_lane if step == "ingest" else None)
+                worker = share(step, contract, settings, partial(make, step), in_lane if step == "ingest" else None)
             worker.restore(self.clock.now())
             return worker
 
         return {step: self.patience.until_done(partial(ready, step)) for step in self.steps}
-
-    def open(self) -> None:
-        """Open what its steps need, once the servers answer: no import and no connection is waited for afterwards."""
-
-        def opened(step: str) -> None:
-            with self.stores():
-                self._worker(step)
-
-        for step in self.steps:
-            self.patience.until_done(partial(opened, step))
-
-    def _worker(self, step: str) -> Worker:
-        return build_workers(self.product.contract, self.product.stack, self.settings.seed, (step,), self.hook)[step]
 
     @contextmanager
     def stores(self) -> Iterator[None]:
