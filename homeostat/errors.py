@@ -43,5 +43,9 @@ class LedgerError(HomeostatError):
     """The ledger's hash chain is broken: an entry was edited, removed or reordered."""
 
 
+class LostLeadError(HomeostatError):
+    """Another process may lead by now: what is in hand is left to it."""
+
+
 class StaleCaseError(HomeostatError):
     """Somebody else wrote the healing case first: read it again."""

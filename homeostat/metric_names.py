@@ -37,6 +37,7 @@ DRIFTED_FEATURES = "homeostat_drifted_features_ratio"
 DRIFT_REPORTS = "homeostat_drift_reports_total"
 DATA_INCIDENT = "homeostat_data_incident_ratio"
 MODEL_LOSS = "homeostat_model_loss_ratio"
+LEADER = "homeostat_leader_ratio"
 CASE_STATE = "homeostat_case_state_ratio"
 CASE_AGE = "homeostat_case_age_seconds"
 APPROVAL_WAIT = "homeostat_approval_wait_seconds"
@@ -102,6 +103,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(DRIFT_REPORTS, "counter", "Drift reports by what they conclude", ("product", "status")),
     Metric(DATA_INCIDENT, "gauge", "1 while a fault of this kind breaks the newest rows", ("product", "kind")),
     Metric(MODEL_LOSS, "gauge", "Loss on the mature rows of the last window", ("product", "version")),
+    Metric(LEADER, "gauge", "1 for the process that leads, 0 for one that stands by", ("product",)),
     Metric(CASE_STATE, "gauge", "1 for the state the healing case is in", ("product", "state")),
     Metric(CASE_AGE, "gauge", "Time since the case came into the state it is in", ("product",)),
     Metric(APPROVAL_WAIT, "gauge", "Time that a proven challenger has waited for an operator", ("product",)),

@@ -60,6 +60,13 @@ class PrometheusTelemetry:
         """
         self._child(name, Histogram, labels).observe(value)
 
+    def forget_gauges(self) -> None:
+        """Show no gauge any more: another process knows how things stand. Counts of what this one did stay."""
+        for family in self._families.values():
+            if isinstance(family, Gauge):
+                family.clear()
+        self._children = {key: child for key, child in self._children.items() if not isinstance(child, Gauge)}
+
     def totals(self, name: str, by: str, **labels: str) -> dict[str, float]:
         """Return the sums of a counter by the values of one label, over all processes, where other labels fit."""
         sums: dict[str, float] = {}

@@ -81,7 +81,13 @@ class ClockRoutes:
         return JSONResponse({"mode": self._clock.mode, "now": now.isoformat(), "settled": settled})
 
 
-def build_watched(ready: Mapping[str, Missing], metrics: Callable[[], bytes], *, will_serve: bool = False) -> FastAPI:
+def build_watched(
+    ready: Mapping[str, Missing],
+    metrics: Callable[[], bytes],
+    *,
+    will_serve: bool = False,
+    part: Callable[[], str] | None = None,
+) -> FastAPI:
     """Return the web application of a process that only wants to be watched.
 
     Args:
@@ -89,6 +95,7 @@ def build_watched(ready: Mapping[str, Missing], metrics: Callable[[], bytes], *,
         metrics: Returns the process's metrics in Prometheus' text format; called in a thread.
         will_serve: Whether it only starts, and another application answers requests soon: until then they are
             told to come back.
+        part: Says what part the process plays while it waits for nothing, where it may be another one each time.
     """
 
     async def not_yet() -> None:
@@ -96,13 +103,18 @@ def build_watched(ready: Mapping[str, Missing], metrics: Callable[[], bytes], *,
 
     app = FastAPI(title="Homeostat", docs_url=None, redoc_url=None, openapi_url=None)
     handle_failures(app, ())
-    add_watching(app, ready, metrics)
+    add_watching(app, ready, metrics, part)
     if will_serve:
         app.add_api_route("/v1/{path:path}", not_yet, methods=["DELETE", "GET", "PATCH", "POST", "PUT"])
     return app
 
 
-def add_watching(app: FastAPI, ready: Mapping[str, Missing], metrics: Callable[[], bytes]) -> None:
+def add_watching(
+    app: FastAPI,
+    ready: Mapping[str, Missing],
+    metrics: Callable[[], bytes],
+    part: Callable[[], str] | None = None,
+) -> None:
     """Add the routes by which a process is watched; they need no token."""
 
     async def healthz() -> JSONResponse:
@@ -113,7 +125,7 @@ def add_watching(app: FastAPI, ready: Mapping[str, Missing], metrics: Callable[[
         """Say whether predictions come from a model, and if not, what each product waits for."""
         if (unready := _unready(ready)) is not None:
             raise unready
-        return JSONResponse({"ready": True, "products": dict.fromkeys(ready, "ready")})
+        return JSONResponse({"ready": True, "products": dict.fromkeys(ready, part() if part else "ready")})
 
     async def exposed() -> Response:
         """Give the metrics of all processes in Prometheus' text format."""

@@ -1,6 +1,7 @@
 """Puts adapters under the steps: the only importer of adapters."""
 
 from homeostat.bootstrap.homes import instance_of, ledger_uri, mlflow_uri, product_home
+from homeostat.bootstrap.leading import Lead, lead_of
 from homeostat.bootstrap.loop import Loop, build_loop
 from homeostat.bootstrap.sharing import share
 from homeostat.bootstrap.sight import (
@@ -35,6 +36,7 @@ from homeostat.bootstrap.workers import build_lane, build_worker, build_workers,
 
 __all__ = [
     "LazyStack",
+    "Lead",
     "Loop",
     "Ports",
     "Sight",
@@ -51,6 +53,7 @@ __all__ = [
     "followed_registry",
     "instance_clock",
     "instance_of",
+    "lead_of",
     "ledger_of",
     "ledger_uri",
     "metric_samples",

@@ -145,9 +145,9 @@ class LazyStack:
         folder.mkdir(exist_ok=True)
         return folder
 
-    @cached_property
+    @property
     def alerts(self) -> AlertSink:
-        """People."""
+        """People; each sink reads anew what was sent, which another process may have done since."""
         return alert_sink(self._settings.alerts, self._home)
 
 

@@ -6,7 +6,7 @@
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -32,14 +32,17 @@ _log = logging.getLogger("homeostat.keeper")
 class BackOff:
     """Leaves a product alone for a while after something that may heal by itself."""
 
-    def __init__(self, rounds: Rounds) -> None:
+    def __init__(self, rounds: Rounds, look: Callable[[], object] = lambda: None) -> None:
+        """Take the product's rounds, and what is called before each pass, also while they are left alone."""
         self.rounds = rounds
+        self._look = look
         self.trouble: str | None = None
         self._failures = 0
         self._until = 0.0
 
     def run(self, now: datetime) -> bool:
         """Run a round and return whether nothing is left to do at ``now``."""
+        self._look()
         if monotonic() < self._until:
             return False
         try:

@@ -31,12 +31,16 @@ class Life:
         """Ask for a word before the end from now on; ``end`` is called with it, in whatever thread notices."""
         self._end = end or self.over.set
 
+    def rest(self) -> None:
+        """Have nothing in hand any more; an end that was asked for just before shows in ``over``."""
+        self._end = None
+
     def finish(self) -> None:
         """End, or begin to."""
-        if self._end is None:
+        self.over.set()  # first: whoever rests meanwhile looks at it behind that
+        if (end := self._end) is None:
             os._exit(0)  # importing, opening or training: all of it may be killed at any moment
-        self.over.set()
-        self._end()
+        end()
 
 
 @contextmanager

@@ -20,8 +20,13 @@ class Patience:
     """
 
     def __init__(self) -> None:
-        self.missing = "starting: folding the log's tail into memory"
-        """What it waits for, in words."""
+        self.trouble: str | None = None
+        """What it waits for, None while all goes through."""
+
+    @property
+    def missing(self) -> str:
+        """What a process that starts waits for, in words."""
+        return self.trouble or "starting: folding the log's tail into memory"
 
     def until_done(self, act: Callable[[], Done]) -> Done:
         """Return what ``act`` returns once it goes through; the log says once that this takes time, and why.
@@ -29,17 +34,17 @@ class Patience:
         Args:
             act: Leaves nothing behind where it raises a TransientError: it is then called again.
         """
-        starting, pause, waits = self.missing, Event(), False  # the event is never set
+        pause = Event()  # never set
         while True:
             try:
                 done = act()
             except TransientError as error:
-                if not waits:
+                if self.trouble is None:
                     _log.warning("waiting until this passes: %s", error)
-                self.missing, waits = f"waiting until this passes: {error}", True
+                self.trouble = f"waiting until this passes: {error}"
                 pause.wait(error.retry_after_s)
             else:
-                if waits:
+                if self.trouble is not None:
                     _log.info("it has passed: going on")
-                self.missing = starting
+                self.trouble = None
                 return done

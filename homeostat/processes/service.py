@@ -111,24 +111,40 @@ def run(process: str, work: Callable[[Service], int]) -> int:
 
 def run_rounds(service: Service) -> int:
     """Run the steps of a process in rounds, watched over HTTP."""
-    product, patiently = service.product, service.patience.until_done
-    back_off: BackOff | None = None
+    turn = Turn(service)
+    with watched(service, turn.missing, turn.wake):
+        turn.run()
+    return 0
 
-    def missing() -> str | None:
-        return service.patience.missing if back_off is None else back_off.trouble
 
-    def wake() -> None:
-        if back_off is not None:
-            back_off.rounds.wake()
+class Turn:
+    """The rounds of a process: they begin with its steps' memory and last until its end."""
 
-    with watched(service, missing, wake):
+    def __init__(self, service: Service, look: Callable[[], object] = lambda: None) -> None:
+        """Take what the process works with, and what is called before each pass."""
+        self._service = service
+        self._look = look
+        self._back_off: BackOff | None = None
+
+    def missing(self) -> str | None:
+        """Return what it waits for, None when it works."""
+        return self._service.patience.missing if self._back_off is None else self._back_off.trouble
+
+    def wake(self) -> None:
+        """Look at the registry in the next round."""
+        if self._back_off is not None:
+            self._back_off.rounds.wake()
+
+    def run(self) -> None:
+        """Give the steps their memory, then run rounds."""
+        service, patiently = self._service, self._service.patience.until_done
+        product = service.product
         rounds = patiently(partial(Rounds, product, service.telemetry, service.workers()))
         patiently(partial(follow_registry, product.contract, service.settings, service.process, WEBHOOK_PATH))
         service.life.work()
-        back_off = BackOff(rounds)
+        self._back_off = BackOff(rounds, self._look)
         _log.info("%s: %s for %s", service.process, ", ".join(service.steps), product.contract.product)
-        keep([back_off], service.clock, service.heartbeat, service.life, promptly=False)
-    return 0
+        keep([self._back_off], service.clock, service.heartbeat, service.life, promptly=False)
 
 
 @contextmanager
@@ -138,6 +154,7 @@ def watched(
     wake: Callable[[], object] | None = None,
     *,
     will_serve: bool = False,
+    part: Callable[[], str] | None = None,
 ) -> Iterator[None]:
     """Answer ``/healthz``, ``/readyz`` and ``/metrics`` for the length of a ``with`` block.
 
@@ -146,9 +163,10 @@ def watched(
         missing: Says what the process waits for, None when it works.
         wake: Called when MLflow's server says that something was edited, where the settings let it say so.
         will_serve: Whether another application answers requests here after the block: they are told to come back.
+        part: Says what part the process plays while it waits for nothing.
     """
     product, mlflow = service.product.contract.product, service.settings.mlflow
-    app = build_watched({product: missing}, service.telemetry.render, will_serve=will_serve)
+    app = build_watched({product: missing}, service.telemetry.render, will_serve=will_serve, part=part)
     if wake is not None and mlflow is not None and mlflow.webhook_secret is not None:
         add_webhook(app, Knocks(mlflow.webhook_secret.get_secret_value()), wake, service.telemetry, product)
     server = uvicorn.Server(web_config(app, service.settings))

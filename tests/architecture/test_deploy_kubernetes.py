@@ -21,7 +21,8 @@ PODS = pods(RENDERED)
 PROCESSES = {row.process for row in FLOW}
 VERSION = "1.33"  # of the schemas; older and newer clusters take the same documents
 BROUGHT = {"homeostat-settings", "homeostat-contract", "homeostat-secrets"}  # by the overlay and by kubectl
-SEVERAL = {"ingestor", "predictor"}  # processes that stand in for one another
+SHARED = {row.process for row in FLOW if row.shared}  # processes that stand in for one another
+LED = {path.parent.name for path in (ROOT / "services").glob("*/__main__.py") if "lead_rounds" in path.read_text()}
 
 
 def named(kind: str) -> dict[str, Document]:
@@ -110,7 +111,24 @@ def test_a_process_that_stays_is_probed(name: str) -> None:
 def test_who_looks_at_everything_never_runs_twice() -> None:
     for name, deployment in named("Deployment").items():
         alone = deployment["spec"]["strategy"].get("type") == "Recreate" and deployment["spec"]["replicas"] == 1
-        assert alone is (name not in SEVERAL)
+        assert alone is (name not in SHARED | LED)
+
+
+def test_of_a_process_that_is_led_another_one_stands_by_on_another_node() -> None:
+    assert {*LED} == {"healer"}
+    for name in LED:
+        deployment = named("Deployment")[name]["spec"]
+        assert deployment["replicas"] == 2
+        assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+        assert named("PodDisruptionBudget")[name]["spec"]["maxUnavailable"] == 1
+        [spread] = PODS[name]["spec"]["topologySpreadConstraints"]
+        assert spread["topologyKey"] == "kubernetes.io/hostname"
+        assert spread["labelSelector"]["matchLabels"] == PODS[name]["metadata"]["labels"]
+
+
+def test_a_claim_of_pods_on_several_nodes_can_be_written_from_each() -> None:
+    [claim] = named("PersistentVolumeClaim").values()
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
 def test_what_is_mounted_and_read_exists_or_is_brought_by_the_overlay() -> None:

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import Event
 
+import psycopg
 import pytest
 
 from deploy.servers import Postgres, free_port
-from homeostat.adapters.sql import SqlCases, SqlLedger
-from homeostat.errors import HomeostatError, TransientError
+from homeostat.adapters.sql import PostgresLead, SqlCases, SqlLedger
+from homeostat.errors import HomeostatError, LostLeadError, TransientError
 from homeostat.records import Case
 
 
@@ -22,6 +23,8 @@ def test_a_restart_in_the_middle_asks_for_patience_and_all_goes_on(
     cases, ledger = SqlCases(url, "parcels"), SqlLedger(url, "parcels")
     saved = cases.save(Case(reason="kept"))
     first = ledger.append("a", at, "open", {})
+    lead = PostgresLead(url, "healer")
+    assert lead.take()
     getattr(server, end)()
     for use in (
         cases.load,
@@ -34,7 +37,15 @@ def test_a_restart_in_the_middle_asks_for_patience_and_all_goes_on(
     ):
         with pytest.raises(TransientError, match="busy or away"):
             use()
+    with pytest.raises(LostLeadError, match="the connection that held it is gone"):
+        lead.check()
+    with pytest.raises(TransientError, match="busy or away"):
+        lead.take()
     server.start()
+    with pytest.raises(LostLeadError):
+        lead.check()
+    assert lead.take()
+    lead.leave()
     assert cases.load() == saved
     assert cases.save(saved).revision == 2
     assert ledger.append("a", at, "open", {}) == first
@@ -69,6 +80,16 @@ def test_what_was_acknowledged_before_the_server_was_killed_is_there_once(
     ledger.append(f"entry {done}", at, "decide", {})
     assert [entry.entry_id for entry in ledger.entries()] == [f"entry {i}" for i in range(done + 1)]
     assert ledger.verify() == done + 1
+
+
+def test_a_connection_that_died_while_nobody_used_it_costs_no_call(fresh_database: Callable[[str], str]) -> None:
+    url = fresh_database("postgres")
+    cases = SqlCases(url, "parcels")
+    saved = cases.save(Case(reason="kept"))
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        ours = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        assert connection.execute(f"SELECT pg_terminate_backend(pid, 5000) {ours}").fetchall() == [(True,)]
+    assert cases.load() == saved
 
 
 def test_a_refused_user_and_a_database_that_is_not_there_name_the_setting(postgres: Postgres) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func,
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 from sqlalchemy.schema import CreateTable
 
 from homeostat.errors import HomeostatError, TransientError
@@ -39,19 +39,35 @@ def open_engine(url: str, tables: MetaData, guards: Mapping[str, Sequence[str]] 
         TransientError: The database is locked, not reachable or out of room, now or in any later use of the engine.
         HomeostatError: The URL is none, or its server refuses the user or has no such database.
     """
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        _make_tables(connection, tables)
+        for guard in (guards or {}).get(engine.dialect.name, ()):
+            connection.exec_driver_sql(guard)
+    return engine
+
+
+def make_engine(url: str, connect: Mapping[str, object] | None = None, poolclass: type[Pool] | None = None) -> Engine:
+    """Return an engine that has not connected yet, whose errors say whether to try again.
+
+    Args:
+        url: As SQLAlchemy takes it.
+        connect: What the driver is told beside the time limits of every engine.
+        poolclass: Where connections come from; by itself SQLAlchemy keeps some.
+
+    Raises:
+        HomeostatError: The URL is none.
+    """
     try:
         dialect = make_url(url).get_backend_name()
-        engine = create_engine(url, pool_pre_ping=dialect != "sqlite", connect_args=_TIMEOUTS.get(dialect, {}))
+        told = {**_TIMEOUTS.get(dialect, {}), **(connect or {})}
+        engine = create_engine(url, pool_pre_ping=dialect != "sqlite", connect_args=told, poolclass=poolclass)
     except (ArgumentError, ImportError) as error:  # no URL; a driver that is unknown or not installed
         wanted = "expected postgresql+psycopg://USER:PASSWORD@HOST/DB, and `pip install homeostat[servers]`"
         raise HomeostatError(f"HOMEOSTAT_SQL__URL: {wanted}: {error}") from error
     if dialect == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "handle_error", _tell_transient, retval=True)
-    with engine.begin() as connection:
-        _make_tables(connection, tables)
-        for guard in (guards or {}).get(dialect, ()):
-            connection.exec_driver_sql(guard)
     return engine
 
 
@@ -82,6 +98,8 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 def _tell_transient(context: ExceptionContext) -> BaseException | None:
     error = context.sqlalchemy_exception
     if not (isinstance(error, OperationalError) or context.is_disconnect):
+        return None
+    if context.is_pre_ping and context.is_disconnect:  # found dead before its use: the pool opens another one
         return None
     cause = context.original_exception
     if isinstance(cause, sqlite3.Error):
