@@ -1,6 +1,6 @@
 """Which spans of a stream are broken, what by, and since when: they count neither as drift nor as training rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby
@@ -43,9 +43,7 @@ class Quarantine:
             memory: How much longer than the window incidents are remembered.
         """
         known = [replace(incident, active=False) for incident in self._known]
-        for found in self._found(samples, now):
-            same = [old for old in known if _is_same(old, found)]
-            known = [old for old in known if old not in same] + [_joined([*same, found])]
+        known = united([*known, *self._found(samples, now)])
         kept = [incident for incident in known if incident.until >= now - self._window - memory]
         self._known = sorted(kept, key=lambda incident: (incident.since, incident.kind, incident.columns))
         return tuple(self._known)
@@ -102,6 +100,21 @@ def broken_spans(incidents: Sequence[DataIncident]) -> tuple[Span, ...]:
         else:
             spans.append(span)
     return tuple(spans)
+
+
+def united(incidents: Iterable[DataIncident]) -> list[DataIncident]:
+    """Return each incident once, however often it was reported and however it grew.
+
+    >>> day = [datetime(2030, 1, i, tzinfo=UTC) for i in range(1, 5)]
+    >>> a, b = (DataIncident("stuck_value", ("x",), "", *day[i : i + 2], active=False) for i in (0, 1))
+    >>> [(one.since.day, one.until.day) for one in united([a, b])]
+    [(1, 3)]
+    """
+    known: list[DataIncident] = []
+    for found in incidents:
+        same = [old for old in known if _is_same(old, found)]
+        known = [old for old in known if old not in same] + [_joined([*same, found])]
+    return known
 
 
 def _is_same(one: DataIncident, other: DataIncident) -> bool:
