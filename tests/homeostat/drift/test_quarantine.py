@@ -7,7 +7,8 @@ import pytest
 
 from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.contract.losses import row_losses
-from homeostat.drift.quarantine import broken_spans
+from homeostat.drift.profile import FILE, Profile
+from homeostat.drift.quarantine import Quarantine, broken_spans
 from homeostat.metric_names import DATA_INCIDENT
 from homeostat.records import DataIncident, DriftStatus, Outcome, Span
 from homeostat.steps.detect import DetectStep
@@ -107,6 +108,40 @@ def test_an_event_time_far_ahead_is_a_broken_clock(registry):
     (incident,) = report.incidents
     assert (incident.kind, incident.columns) == ("clock", ("event_time",))
     assert incident.since > START + 2 * DAY
+
+
+class Saying:
+    """A size of pieces that names the same faults at every look."""
+
+    def __init__(self, *said):
+        self.said = said
+
+    def incidents(self, samples, now):
+        return [(Span(one.since, one.until), one) for one in self.said]
+
+
+def test_a_fault_that_small_pieces_named_is_not_another_one_in_a_long_piece_now_or_later(registry):
+    swapped = DataIncident("swapped_columns", ("weight", "size"), "", START, START + 5 * HOUR, active=True)
+    unit = DataIncident("unit_change", ("weight",), "x72 or so", START + HOUR, START + DAY, active=True)
+    other = replace(unit, columns=("kind",))
+    later = replace(unit, since=START + DAY, until=START + 2 * DAY)
+    quarantine = Quarantine(Profile.from_bytes(registry.files[FILE]), 7 * DAY)
+    quarantine._scales = [Saying(swapped), Saying(unit, other)]
+    assert set(quarantine.look([], START + DAY, DAY)) == {swapped, other}
+    quarantine._scales = [Saying(), Saying(unit, later)]  # small pieces are cut anew as the window moves
+    looked = quarantine.look([], START + 2 * DAY, DAY)
+    assert [one.kind for one in looked if "weight" in one.columns] == ["swapped_columns", "unit_change"]
+    assert later in looked
+    assert quarantine.look([], START + 30 * DAY, DAY) == ()
+
+
+def test_a_vanished_category_is_an_incident_and_leaves_no_drift(registry):
+    rows = stream(6, broken=(5.0, 6.0), spoil=lambda values: (values[0], "a" if values[1] == "c" else values[1]))
+    _, report = played(registry, rows, START + 6 * DAY)
+    (incident,) = report.incidents
+    assert (incident.kind, incident.columns, incident.active) == ("vanished_category", ("kind",), True)
+    assert START + 4.5 * DAY < incident.since <= START + 5 * DAY
+    assert report.status is DriftStatus.HEALTHY
 
 
 def test_spans_that_meet_are_one():
