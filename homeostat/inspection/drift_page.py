@@ -49,6 +49,8 @@ def _page(contract: Contract, ports: Ports, version: str, span: Span, report: Dr
     reference = training_rows(contract, package, version, ports.offline)
     verdict = told_report(report or look_back(contract, watch, span))
     lines = [*label_lines(verdict), limits_line(told_limits(contract))]
+    if verdict["incidents"]:
+        lines.append("rows of data incidents don't count in the verdict; what Evidently shows below has them")
     return evidently_page(verdict, lines, reference, current, contract.categorical)
 
 
