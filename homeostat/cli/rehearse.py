@@ -125,6 +125,10 @@ def _show(told: dict[str, Any]) -> None:
     _say(f"alarms: {len(told['alarms'])}")
     for alarm in told["alarms"]:
         _say(f"  {_day(alarm['since'])} to {_day(alarm['until'])}, looks {alarm['looks']}: {alarm['reasons'][0]}")
+    _say(f"data incidents: {len(told['incidents'])}")
+    for one in told["incidents"]:
+        name = f"{one['diagnosis'].replace('_', ' ')} in {', '.join(one['columns'])}"
+        _say(f"  {_day(one['since'])} to {_day(one['until'])}  {name}: {one['what']}")
     _say(f"retrainings: {len(told['retrainings'])}")
     for case in told["retrainings"]:
         _say(

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from homeostat.drift.bins import Bins
-from homeostat.drift.norms import CLOCK, CellCoder, Norm, column_gap, dominance, unknown_share
+from homeostat.drift.norms import CLOCK, CellCoder, Norm, column_gap, dominance, silences, unknown_share
 from homeostat.drift.units import unit_change
 
 _BURST = 0.2  # of the rows missing, beyond half as many again as in any calm piece
@@ -17,6 +17,9 @@ _STRANGE = 0.5  # share of categories never seen before
 _MOVED = 0.2  # distance that swapped columns gain by being put back
 _HARDLY = 0.1  # share of values of an unheard-of size that swapped columns have when put back
 _SLACK = 0.05  # beyond what calm pieces do
+_SILENT = 3.0  # longest silences of the training that those of a piece may last together and still be their like
+_SHARE = 0.02  # that a category had in every calm piece, below which its absence is none of ours
+_CHANCE = 1e-6  # of no row in a piece by chance: there are hundreds of pieces, times columns, times categories
 _FEW = 30  # known values below which a column's distribution says nothing
 
 
@@ -28,6 +31,7 @@ class FaultKind(StrEnum):
     STUCK = "stuck_value"
     NULLS = "null_burst"
     VOCABULARY = "new_vocabulary"
+    VANISHED = "vanished_category"
     CLOCK = "clock"
 
 
@@ -70,40 +74,48 @@ def diagnose(columns: Sequence[Reference], clock: Norm, piece: np.ndarray) -> li
     """Return the faults of a piece of rows, none where it is calm or has drifted.
 
     A column has one fault at most. Columns that are each calm in the other's place come first: that explains two
-    at once. Then no values, one value, an unknown vocabulary, a change of unit.
+    at once. Then no values, one value, an unknown vocabulary, a vanished category, a change of unit.
 
     Args:
         columns: Every feature.
         clock: The norm of the event times.
         piece: A cell matrix, shape (n_rows, n_features + 1).
     """
+    piece = piece[np.argsort(piece[:, -1], kind="stable")]
     known = [(one, column[np.isfinite(column)]) for one, column in zip(columns, piece.T[:-1], strict=True)]
     moved = [(one, values) for one, values in known if values.size >= _FEW and one.gap(values) >= _MOVED / 2]
     faults = _swaps(moved)
     swapped = {name for fault in faults for name in fault.columns}
-    for one, values in known:
-        if one.bins.name not in swapped and (fault := _alone(one, values, len(piece))):
+    for (one, values), column in zip(known, piece.T[:-1], strict=True):
+        if one.bins.name in swapped:
+            continue
+        if fault := _nulls(one, column, piece[:, -1]) or _alone(one, values):
             faults.append(fault)
     return [*faults, *_clock(clock, piece[:, -1])]
 
 
-def _alone(one: Reference, values: np.ndarray, rows: int) -> Fault | None:
-    """Return what a column shows by itself; texts that are all unknown look like one value, so they come first."""
-    if fault := _nulls(one, values, rows):
-        return fault
+def _alone(one: Reference, values: np.ndarray) -> Fault | None:
+    """Return what a column's values show; texts that are all unknown look like one value, so they come first."""
     if values.size < _FEW:
         return None
     if one.bins.categorical:
-        return _vocabulary(one, values) or _stuck(one, values)
+        return _vocabulary(one, values) or _stuck(one, values) or _vanished(one, values)
     return _stuck(one, values) or _unit(one, values)
 
 
-def _nulls(one: Reference, values: np.ndarray, rows: int) -> Fault | None:
-    norm, missing = one.norm, 1 - values.size / rows
-    if norm.missing > _VARIED or missing < min(_STUCK, 1.5 * norm.missing + _BURST):
+def _nulls(one: Reference, column: np.ndarray, times: np.ndarray) -> Fault | None:
+    norm, gone = one.norm, ~np.isfinite(column)
+    least, missing = min(_STUCK, 1.5 * norm.missing + _BURST), float(gone.mean())
+    if norm.missing > _VARIED or missing < least or missing - _by_design(norm, gone, times) < least:
         return None
     what = f"{missing:.0%} missing, calm pieces have up to {norm.missing:.0%}"
     return Fault(FaultKind.NULLS, (one.bins.name,), what)
+
+
+def _by_design(norm: Norm, gone: np.ndarray, times: np.ndarray) -> float:
+    """Return the share of rows in silences that last about as long as a source's own; two may fall into one piece."""
+    rows, lasted = silences(gone, times)
+    return float(rows.sum() / gone.size) if lasted.sum() <= _SILENT * norm.silence_s else 0.0
 
 
 def _stuck(one: Reference, values: np.ndarray) -> Fault | None:
@@ -119,6 +131,32 @@ def _vocabulary(one: Reference, values: np.ndarray) -> Fault | None:
         return None
     what = f"{unknown:.0%} are texts that the reference hardly had"
     return Fault(FaultKind.VOCABULARY, (one.bins.name,), what)
+
+
+def _vanished(one: Reference, values: np.ndarray) -> Fault | None:
+    """Return categories that every calm piece had and none of these rows has.
+
+    The others must be as before among themselves, or one of them have the rows: where all have moved, it is drift.
+    """
+    least, names = np.asarray(one.norm.least_shares), one.bins.categories
+    if not least.size or not one.norm.is_typical:
+        return None
+    live = np.bincount(one.coder.places(one.place, values).astype(np.int64), minlength=one.bins.missing)
+    missed = (live[:-1] == 0) & (least >= _SHARE) & ((1 - least) ** values.size <= _CHANCE)
+    if not missed.any():
+        return None
+    before = one.counts[:-1] / one.counts[:-1].sum()
+    rest = np.where(np.append(missed, False), 0.0, before)
+    mended = np.vstack([rest / max(rest.sum(), _CHANCE), rest + (1 - rest.sum()) * np.eye(rest.size)])
+    gaps = np.abs(live / values.size - mended).sum(axis=1) / 2
+    best = int(np.argmin(gaps))
+    if gaps[best] > one.norm.gap + _SLACK:
+        return None
+    gone = ", ".join(repr(names[i]) for i in np.flatnonzero(missed))
+    taker = "others" if best == rest.size else repr([*names, ""][best - 1])
+    how = f"{taker} took their place" if best else "the others are as before"
+    what = f"no row has {gone}, calm pieces have at least {least[missed].min():.0%}; {how}"
+    return Fault(FaultKind.VANISHED, (one.bins.name,), what)
 
 
 def _written(column: Bins, value: float) -> str:

@@ -1,7 +1,7 @@
 """What calm pieces of training rows look like, column by column: the yardstick that faults are named by."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,9 @@ PIECE_ROWS = 200  # fewer can't tell a fault from luck
 _TYPICAL = 0.35  # distance of a piece up to which it looks like the whole
 _FAR = 1.5  # times the range of the reference
 _MOST_PIECES = 200  # of the training rows; more of them hardly widen what is calm
+_SILENT_ROWS = 8  # without a value in a row: where one in ten lacks it, chance alone makes no such silence
+_MANY_PIECES = 14  # from which the least share of a category says something about the next piece
+_UNCLIPPED = 1e9  # deviations of a vector's numbers, in which another unit must still be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Norm:
     zeros: float = 0.0  # share of zeros among all rows
     least: float = 0.0  # size of a number other than zero
     most: float = 0.0
+    silence_s: float = 0.0  # longest silence: rows one after the other without a value
+    least_shares: tuple[float, ...] = ()  # of each category in any piece, among known cells; none of few pieces
 
     @property
     def is_typical(self) -> bool:
@@ -67,6 +72,8 @@ class CellCoder:
         for j, (column, each) in enumerate(zip(self.columns, cells, strict=True)):
             if column.categorical:
                 out[:, j] = [self._codes.get(cell, self._other) for cell in each]
+            elif column.vector is not None:
+                out[:, j] = column.vector.along(each, _UNCLIPPED)  # type: ignore[arg-type] # by the contract
             else:
                 out[:, j] = column.numbers(each)
         out[:, -1] = times
@@ -134,17 +141,22 @@ def norms(coder: CellCoder, counts: Sequence[np.ndarray], rows: np.ndarray, stre
     ordered = rows[np.argsort(rows[:, -1], kind="stable")]
     _, starts = np.unique(ordered[:, -1] // stretch_s, return_index=True)
     bounds = np.append(starts, len(ordered))
-    cuts = [ordered[bounds[part.start] : bounds[part.stop]] for part in pieces(np.diff(bounds).tolist())]
-    chosen = [_thinned(cuts[i]) for i in np.unique(np.linspace(0, len(cuts) - 1, _MOST_PIECES).astype(int)) if cuts]
+    parts = [slice(int(bounds[p.start]), int(bounds[p.stop])) for p in pieces(np.diff(bounds).tolist())]
+    chosen = [_thinned(ordered[parts[i]]) for i in np.unique(_spaced(len(parts), _MOST_PIECES)) if parts]
     told = []
     for j, (column, count) in enumerate(zip(coder.columns, counts, strict=True)):
         known = [coder.places(j, piece[np.isfinite(piece[:, j]), j]) for piece in chosen]
-        told.append(_norm(column, np.asarray(count), known, rows[:, j]))
+        norm = _norm(column, np.asarray(count), known, ordered[:, j])
+        told.append(_with_whole_pieces(norm, coder, j, ordered, parts) if parts else norm)
     return *told, Norm(CLOCK, dominance=max((dominance(piece[:, -1]) for piece in chosen), default=1.0))
 
 
+def _spaced(of: int, wanted: int) -> np.ndarray:
+    return np.linspace(0, of - 1, wanted).astype(int)
+
+
 def _thinned(piece: np.ndarray) -> np.ndarray:
-    return np.asarray(piece[np.linspace(0, len(piece) - 1, PIECE_ROWS).astype(int)])
+    return np.asarray(piece[_spaced(len(piece), PIECE_ROWS)])
 
 
 def _norm(column: Bins, count: np.ndarray, known: Sequence[np.ndarray], values: np.ndarray) -> Norm:
@@ -155,12 +167,59 @@ def _norm(column: Bins, count: np.ndarray, known: Sequence[np.ndarray], values: 
         column.name,
         gap=max(column_gap(column, count, piece) for piece in known),
         dominance=max(dominance(piece) for piece in known),
-        missing=max(1 - piece.size / PIECE_ROWS for piece in known),
         unknown=max(unknown_share(column, piece) for piece in known),
         zeros=float(np.mean(values == 0)),
         least=float(sizes.min()) if sizes.size else 0.0,
         most=float(sizes.max()) if sizes.size else 0.0,
     )
+
+
+def _with_whole_pieces(norm: Norm, coder: CellCoder, j: int, ordered: np.ndarray, parts: Sequence[slice]) -> Norm:
+    """Return the norm with what is counted in every row of every piece: a silence or a rare absence is easily missed.
+
+    Args:
+        norm: Of column ``j``.
+        coder: Of the features.
+        j: The column.
+        ordered: All training rows in order of time.
+        parts: The pieces, one after the other from the first row on.
+    """
+    gone, column = ~np.isfinite(ordered[:, j]), coder.columns[j]
+    sizes = np.asarray([part.stop - part.start for part in parts])
+    missing = np.add.reduceat(gone[: parts[-1].stop].astype(np.int64), [part.start for part in parts])
+    lasted = silences(gone, ordered[:, -1])[1]
+    shares: tuple[float, ...] = ()
+    if column.categorical and len(parts) >= _MANY_PIECES and (missing < sizes).any():
+        there = np.flatnonzero(~gone[: parts[-1].stop])
+        places = coder.places(j, ordered[there, j]).astype(np.int64)
+        flat = np.repeat(np.arange(len(parts)), sizes)[there] * column.missing + places
+        counted = np.bincount(flat, minlength=len(parts) * column.missing).reshape(len(parts), -1)
+        known = sizes - missing
+        shares = tuple((counted[known > 0, :-1] / known[known > 0, None]).min(axis=0).tolist())
+    return replace(
+        norm,
+        missing=float((missing / sizes).max()),
+        silence_s=float(lasted.max(initial=0.0)),
+        least_shares=shares,
+    )
+
+
+def silences(gone: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and seconds of each stretch of many rows in which none has a value.
+
+    Args:
+        gone: Whether each row lacks the value, in order of time, shape (n,).
+        times: Event times in seconds, shape (n,).
+
+    >>> rows, seconds = silences(np.repeat([False, True, False, True], [5, 9, 1, 3]), np.arange(18.0))
+    >>> rows.tolist(), seconds.tolist()
+    ([9], [8.0])
+    """
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], gone.astype(np.int8), [0]])))
+    starts, stops = ends[::2], ends[1::2]
+    long = stops - starts >= _SILENT_ROWS
+    starts, stops = starts[long], stops[long]
+    return stops - starts, times[stops - 1] - times[starts]
 
 
 def unknown_share(column: Bins, values: np.ndarray) -> float:

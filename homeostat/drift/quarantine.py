@@ -1,6 +1,6 @@
 """Which spans of a stream are broken, what by, and since when: they count neither as drift nor as training rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby
@@ -33,6 +33,7 @@ class Quarantine:
         scales = zip(SCALES, profile.norms, strict=False)
         self._scales = [_Scale(profile, self.coder, norms, window / parts) for parts, norms in scales]
         self._known: list[DataIncident] = []
+        self._fine: list[DataIncident] = []  # of the known ones, what the smallest pieces showed
 
     def look(self, samples: Sequence[Sample], now: datetime, memory: timedelta) -> tuple[DataIncident, ...]:
         """Return the incidents of the window that ends now, and those whose labels may still come, oldest first.
@@ -43,19 +44,21 @@ class Quarantine:
             memory: How much longer than the window incidents are remembered.
         """
         known = [replace(incident, active=False) for incident in self._known]
-        for found in self._found(samples, now):
-            same = [old for old in known if _is_same(old, found)]
-            known = [old for old in known if old not in same] + [_joined([*same, found])]
-        kept = [incident for incident in known if incident.until >= now - self._window - memory]
+        known = united([*known, *self._found(samples, now)])
+        oldest = now - self._window - memory
+        self._fine = [incident for incident in self._fine if incident.until >= oldest]
+        kept = [incident for incident in known if incident.until >= oldest]
         self._known = sorted(kept, key=lambda incident: (incident.since, incident.kind, incident.columns))
         return tuple(self._known)
 
     def _found(self, samples: Sequence[Sample], now: datetime) -> list[DataIncident]:
-        """Return what is seen in the window; what small pieces show already is not widened by large ones."""
+        """Return what is seen in the window; what small pieces show already large ones neither widen nor rename."""
         found: list[DataIncident] = []
-        for scale in self._scales:
-            seen = scale.incidents(samples, now)
-            found += [each for each in seen if not any(_is_same(each, finer) for finer in found)]
+        for i, scale in enumerate(self._scales):
+            finer = self._fine if i else []
+            seen = [one for own, one in scale.incidents(samples, now) if not _is_covered(one, own, finer)]
+            self._fine = self._fine if i else united([*self._fine, *seen])
+            found += [each for each in seen if not any(_is_same(each, other) for other in found)]
         return found
 
 
@@ -68,8 +71,8 @@ class _Scale:
         self._stretch = stretch
         self._told: dict[tuple[Span, int], list[Fault]] = {}  # of pieces looked at: most never change
 
-    def incidents(self, samples: Sequence[Sample], now: datetime) -> list[DataIncident]:
-        """Return a fault of each piece that has one, with a neighbour at both ends: it began and ended within them."""
+    def incidents(self, samples: Sequence[Sample], now: datetime) -> list[tuple[Span, DataIncident]]:
+        """Return each piece that has a fault, and the fault with a neighbour at both ends: it began and ended there."""
         length = self._stretch.total_seconds()
         stretches = [[*each] for _, each in groupby(samples, lambda sample: sample.since // length)]
         done = stretches[:-1]  # the last may still grow, and half a day is not like a day
@@ -83,7 +86,8 @@ class _Scale:
             faults = self._told[span, rows] = self._diagnosed(piece, span, now) if faults is None else faults
             since, until = cut[max(i - 1, 0)][1].since, cut[min(i + 1, len(cut) - 1)][1].until
             newest = i == len(cut) - 1
-            found += [DataIncident(f.kind.value, f.columns, f.what, since, until, newest, f.factor) for f in faults]
+            told = (DataIncident(f.kind.value, f.columns, f.what, since, until, newest, f.factor) for f in faults)
+            found += [(span, incident) for incident in told]
         return found
 
     def _diagnosed(self, piece: Sequence[Sample], span: Span, now: datetime) -> list[Fault]:
@@ -104,9 +108,41 @@ def broken_spans(incidents: Sequence[DataIncident]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
+def united(incidents: Iterable[DataIncident]) -> list[DataIncident]:
+    """Return each incident once, however often it was reported and however it grew.
+
+    >>> day = [datetime(2030, 1, i, tzinfo=UTC) for i in range(1, 5)]
+    >>> a, b = (DataIncident("stuck_value", ("x",), "", *day[i : i + 2], active=False) for i in (0, 1))
+    >>> [(one.since.day, one.until.day) for one in united([a, b])]
+    [(1, 3)]
+    """
+    known: list[DataIncident] = []
+    for found in incidents:
+        same = [old for old in known if _is_same(old, found)]
+        known = [old for old in known if old not in same] + [_joined([*same, found])]
+    return known
+
+
 def _is_same(one: DataIncident, other: DataIncident) -> bool:
     meet = one.since <= other.until and other.since <= one.until
     return meet and (one.kind, one.columns) == (other.kind, other.columns)
+
+
+def _is_covered(one: DataIncident, own: Span, finer: Sequence[DataIncident]) -> bool:
+    """Return whether smaller pieces gave a column another fault: a long piece of which a part is broken misleads.
+
+    Args:
+        one: What a long piece shows.
+        own: That piece, without its neighbours.
+        finer: What smaller ones have shown.
+    """
+    return any(
+        own.since <= each.until
+        and each.since <= own.until
+        and not {*one.columns}.isdisjoint(each.columns)
+        and (one.kind, one.columns) != (each.kind, each.columns)
+        for each in finer
+    )
 
 
 def _joined(same: Sequence[DataIncident]) -> DataIncident:

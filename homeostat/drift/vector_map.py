@@ -37,15 +37,21 @@ class VectorMap:
         """Return vectors in a form that can be read again and again."""
         return cells if isinstance(cells, np.ndarray | PackedVectors) else packed_vectors(cells)
 
-    def along(self, cells: Vectors) -> np.ndarray:
+    def along(self, cells: Vectors, furthest: float = _FURTHEST) -> np.ndarray:
         """Return where each vector lies along one direction, shape (n,), NaN where missing.
 
         In double precision and then rounded: vectors that are alike lie in one place, whatever they came with or as.
+
+        Args:
+            cells: The vectors.
+            furthest: Deviations that a number counts for at most.
         """
         if self.size == 0:
             return np.full(len(cells), np.nan)
         table = _table(self)[:, :1].astype(np.float64)
-        return np.concatenate([self._projected(part, table)[:, 0] for part in self._parts(cells)], dtype=np.float64)
+        return np.concatenate(
+            [self._projected(part, table, furthest)[:, 0] for part in self._parts(cells)], dtype=np.float64
+        )
 
     def project(self, cells: Vectors) -> np.ndarray:
         """Return random projections of the vectors, shape (n, WIDTH), NaN where missing."""
@@ -67,9 +73,11 @@ class VectorMap:
                 part = part.rows(self.size)
             yield part
 
-    def _projected(self, part: np.ndarray | PackedVectors, table: np.ndarray) -> np.ndarray:
+    def _projected(
+        self, part: np.ndarray | PackedVectors, table: np.ndarray, furthest: float = _FURTHEST
+    ) -> np.ndarray:
         """Return vectors times a table, as float32."""
-        far = np.float32(_FURTHEST) * np.asarray(self.scale, dtype=np.float32)
+        far = np.float32(furthest) * np.asarray(self.scale, dtype=np.float32)
         if isinstance(part, np.ndarray):
             return np.asarray(np.clip(part, -far, far) @ table, dtype=np.float32)
         there = part.sizes == self.size

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from homeostat.drift.quarantine import Quarantine
 from homeostat.drift.report import Judgement, judge_window
 from homeostat.drift.samples import Sample, thinned
 from homeostat.drift.window import MovingWindow
-from homeostat.records import DriftStatus, Outcome, Prediction, Span
+from homeostat.records import DataIncident, DriftStatus, Outcome, Prediction, Span
 
 _BUCKETS = max(SCALES)  # of counts in a window: its start moves in steps of 1 %, in bounded memory
 _LOSS_BLOCKS = 7  # at least, in a window: the degrees of freedom of the loss test come from them
@@ -75,6 +75,10 @@ class Watch:
             scores, labels = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
             block.add(row_losses(self._contract.objective.metric, labels, scores), scores, labels)
             block.outcomes += len(new) - len(pairs)
+
+    def incidents(self, now: datetime, memory: timedelta) -> tuple[DataIncident, ...]:
+        """Return what has broken among the live rows, as ``Quarantine.look`` does."""
+        return self.quarantine.look([live.sample for live in self.inputs.sums()], now, memory)
 
     def judgement(self, broken: Sequence[Span] = ()) -> Judgement:
         """Return what the rows say by the contract's policy, without those of broken spans."""

@@ -6,6 +6,7 @@ from typing import Final
 from homeostat.bootstrap import Ports
 from homeostat.contract.model import Contract
 from homeostat.drift.profile import stored_profile
+from homeostat.drift.quarantine import broken_spans
 from homeostat.drift.report import report_of
 from homeostat.drift.watch import Watch
 from homeostat.errors import HomeostatError
@@ -46,15 +47,25 @@ def _page(contract: Contract, ports: Ports, version: str, span: Span, report: Dr
     watch = Watch(version, stored_profile(package.files, contract.feature_names), contract)
     current = served_rows(contract, ports.log, watch, span)
     reference = training_rows(contract, package, version, ports.offline)
-    verdict = told_report(report or _judged(contract, watch, span))
+    verdict = told_report(report or look_back(contract, watch, span))
     lines = [*label_lines(verdict), limits_line(told_limits(contract))]
+    if verdict["incidents"]:
+        lines.append("rows of data incidents don't count in the verdict; what Evidently shows below has them")
     return evidently_page(verdict, lines, reference, current, contract.categorical)
 
 
-def _judged(contract: Contract, watch: Watch, span: Span) -> DriftReport:
-    """Return what a look at the window would have said without its labels."""
+def look_back(contract: Contract, watch: Watch, span: Span) -> DriftReport:
+    """Return what a look at a window would have said without its labels, its broken stretches left out.
+
+    Args:
+        contract: The product's.
+        watch: Of the champion, with the window's rows counted.
+        span: The window; it may be longer than those of the loop's looks.
+    """
     report_id = derived_id(contract.product, watch.version, span.since.isoformat(), span.until.isoformat())
-    return report_of(watch.judgement(), report_id, at=span.until, span=span, version=watch.version)
+    incidents = watch.incidents(span.until, span.until - span.since)
+    judgement = watch.judgement(broken_spans(incidents))
+    return report_of(judgement, report_id, at=span.until, span=span, version=watch.version, incidents=incidents)
 
 
 def _server_of(contract: Contract, log: EventLog, span: Span) -> str:

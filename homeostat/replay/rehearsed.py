@@ -1,4 +1,4 @@
-"""What came of a rehearsal: when it alarmed, retrained and promoted, and at what cost beside doing nothing."""
+"""What came of a rehearsal: its alarms, incidents, retrainings and promotions, and its cost beside doing nothing."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from homeostat.contract.model import Contract
 from homeostat.cost.meter import PART_OF
+from homeostat.drift.quarantine import united
 from homeostat.records import Action, DriftReport, DriftStatus, Promotion, RetrainRequest, TrainingRun
 from homeostat.replay.driver import Played
 from homeostat.replay.evaluation import paired_difference, quality
@@ -33,6 +34,7 @@ def tell_rehearsal(contract: Contract, played: Played, *, seed: int) -> dict[str
         "quarantined_rows": played.tail.quarantined(),
         "looks": {s.value: sum(r.status is s for r in played.tail.reports) for s in DriftStatus},
         "alarms": alarms(played.tail.reports),
+        "incidents": incidents(played.tail.reports),
         "retrainings": [_told(case, contract) for case in cases],
         "healed": {
             **asdict(quality(scored.labels, healed)),
@@ -64,6 +66,21 @@ def alarms(reports: Sequence[DriftReport]) -> list[dict[str, Any]]:
         found[-1] |= {"until": report.at.isoformat(), "looks": found[-1]["looks"] + 1}
         is_on = True
     return found
+
+
+def incidents(reports: Sequence[DriftReport]) -> list[dict[str, Any]]:
+    """Return what broke, each incident once, as the last look that knew of it told it."""
+    known = united(incident for report in reports for incident in report.incidents)
+    return [
+        {
+            "since": one.since.isoformat(),
+            "until": one.until.isoformat(),
+            "diagnosis": one.kind,
+            "columns": list(one.columns),
+            "what": one.what,
+        }
+        for one in sorted(known, key=lambda one: (one.since, one.kind, one.columns))
+    ]
 
 
 Case = list[Decision]

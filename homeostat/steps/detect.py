@@ -73,8 +73,7 @@ class DetectStep:
         if self._watch is not None:
             oldest = now - self._contract.drift.window
             maturity = self._contract.label.maturity
-            samples = [live.sample for live in self._watch.inputs.sums()]
-            incidents = self._watch.quarantine.look(samples, now, maturity)
+            incidents = self._watch.incidents(now, maturity)
             broken = broken_spans(incidents)
             self._watch.inputs.forget(oldest)
             self._watch.losses.forget(oldest - maturity)

@@ -46,6 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patched.setenv("HOMEOSTAT_ALERTS__FILE", str(folder / "people"))
         said = homeostat("rehearse", recorded, "--contract", TURBINES, "--output", kept, "--seed", "1")
     assert "healed minus doing nothing" in said
+    assert "data incidents: 0" in said
     assert re.search(r"candidate, promote 2030-01-.* USD: drift in 1", said)
     return kept
 

@@ -31,6 +31,8 @@ from tests.statistics.drift_columns import flights
 SHIFTS = (-1.5, -1.0, -0.5, 0.5, 1.0, 1.5)  # standard deviations
 STRETCHES = (0.5, 0.7, 1.5, 2.0, 3.0)  # of the deviation from the mean
 LEARNT = 60_000  # flights: January, October and some days, as they stand in the file
+_COMMON = 0.1  # share of a category whose absence a piece must show
+_RECODED = 0.5  # of vanished categories, another one stands for; the rows of the others are gone
 _DARK = 0.1  # share of rows without weather: 31 December has none, which is a true null burst
 DAY = 920  # of them
 Table = list[np.ndarray]
@@ -102,8 +104,22 @@ def broken(table: Table, j: int, rng: np.random.Generator) -> Iterator[tuple[str
     known = [cell for cell in column if cell is not None and cell == cell]  # noqa: PLR0124 - NaN
     if len(set(known)) > 1:  # else it stands still anyway
         yield "stuck value", FaultKind.STUCK, None, _with(table, j, np.full_like(column, known[0]))
+    own = rng.spawn(1)[0]  # leaves all other draws as they are
+    for text in _common(column):
+        others = column[column != text]
+        recoded = np.where(column == text, others[0], column)
+        drawn = recoded if own.random() < _RECODED else own.choice(others, len(column))
+        yield "vanished category", FaultKind.VANISHED, None, _with(table, j, drawn)
     gone = rng.random(len(column)) < rng.uniform(0.4, 1.0)
     yield "null burst", FaultKind.NULLS, None, _with(table, j, np.where(gone, *_absent(column)))
+
+
+def _common(column: np.ndarray) -> list[object]:
+    """Return the texts that are seen to be missed."""
+    if column.dtype != object:
+        return []
+    shares = Counter(column[column != None])  # noqa: E711 - of an array
+    return sorted((text for text, count in shares.items() if count >= _COMMON * len(column)), key=str)
 
 
 def _absent(column: np.ndarray) -> tuple[object, np.ndarray]:
@@ -152,8 +168,6 @@ def drifted(rng: np.random.Generator, name: str) -> Iterator[tuple[str, np.ndarr
     else:
         new = np.where(rng.random(PIECE) < rng.uniform(0.05, 0.3), "new", draw(rng, PIECE, 0.0))
         yield "new category", new.astype(object)
-        column = draw(rng, 2 * PIECE, 0.0)
-        yield "vanished category", column[column != column[0]][:PIECE]
 
 
 def on_flights(trials: Trials, pieces: int, seed: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.statistics.prove_diagnosis import Trials, synthetic
 
-FAULTS = ("unit x8 and more", "swapped columns", "stuck value", "null burst")
+FAULTS = ("unit x8 and more", "swapped columns", "stuck value", "null burst", "vanished category")
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def tallies():
 
 @pytest.mark.parametrize("what", FAULTS)
 def test_at_least_95_percent_of_injected_faults_are_named_rightly(tallies, what):
-    assert tallies[what].of >= 80
+    assert tallies[what].of >= (25 if what == "vanished category" else 80)  # one column has common texts
     assert tallies[what].hits >= 0.95 * tallies[what].of
 
 

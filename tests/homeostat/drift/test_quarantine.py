@@ -1,70 +1,18 @@
 """A stream that breaks and is mended, seen by the detect step: what is left out, what is said, and for how long."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import polars as pl
 import pytest
 
 from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.contract.losses import row_losses
-from homeostat.contract.model import Contract
-from homeostat.drift.profile import FILE, build_profile
-from homeostat.drift.quarantine import broken_spans
+from homeostat.drift.profile import FILE, Profile
+from homeostat.drift.quarantine import Quarantine, broken_spans
 from homeostat.metric_names import DATA_INCIDENT
-from homeostat.ports import Aliases, ModelPackage
-from homeostat.records import Arm, DataIncident, DriftStatus, Outcome, Prediction, Span
+from homeostat.records import DataIncident, DriftStatus, Outcome, Span
 from homeostat.steps.detect import DetectStep
-
-START = datetime(2030, 1, 7, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-ROWS_A_DAY = 1200
-CONTRACT = Contract.model_validate(
-    {
-        "product": "parcels",
-        "event": {"entity": "depot", "fields": {"depot": "string", "weight": "number", "kind": "string"}},
-        "label": {"field": "late", "delay": "1h", "maturity": "1d"},
-        "features": {"weight": {"field": "weight"}, "kind": {"field": "kind"}},
-        "drift": {"every": "1h", "window": "7d", "min_rows": 500},
-    }
-)
-
-
-def stream(days, *, since=START, seed=0, broken=(9.0, 9.0), spoil=lambda values: (values[0] * 1000, values[1])):
-    """Predictions evenly over some days; those of the days ``broken`` are spoilt."""
-    rng = np.random.default_rng(seed)
-    made = []
-    for i in range(int(days * ROWS_A_DAY)):
-        day = i / ROWS_A_DAY
-        values = (float(20 + 5 * rng.standard_normal()), str(rng.choice(["a", "b", "c"], p=[0.5, 0.3, 0.2])))
-        score = float(rng.uniform(0.2, 0.6))
-        values = spoil(values) if broken[0] <= day < broken[1] else values
-        event, time = f"{seed}-{i}", since + day * DAY
-        made.append(Prediction(event, event, "d", time, time, Arm.CHAMPION, "1", score, 0.9, 1.0, values, {"1": score}))
-    return made
-
-
-class Registry:
-    """One champion, trained on four weeks of the same stream."""
-
-    def __init__(self):
-        rows = stream(28, since=START - 28 * DAY, seed=1)
-        frame = pl.DataFrame(
-            {"weight": [r.values[0] for r in rows], "kind": [r.values[1] for r in rows],
-             "event_time": [r.event_time for r in rows]}
-        )  # fmt: skip
-        scores = np.array([r.score for r in rows])
-        profile = build_profile(
-            frame, ("weight", "kind"), frozenset({"kind"}), scores, expected_loss=0.66, seed=1, window=7 * DAY
-        )
-        self.files = {FILE: profile.to_bytes()}
-
-    def aliases(self):
-        return Aliases(champion="1")
-
-    def load(self, version):
-        return ModelPackage(self.files)
+from tests.homeostat.drift.parcels import CONTRACT, DAY, HOUR, ROWS_A_DAY, START, Registry, stream
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +108,40 @@ def test_an_event_time_far_ahead_is_a_broken_clock(registry):
     (incident,) = report.incidents
     assert (incident.kind, incident.columns) == ("clock", ("event_time",))
     assert incident.since > START + 2 * DAY
+
+
+class Saying:
+    """A size of pieces that names the same faults at every look."""
+
+    def __init__(self, *said):
+        self.said = said
+
+    def incidents(self, samples, now):
+        return [(Span(one.since, one.until), one) for one in self.said]
+
+
+def test_a_fault_that_small_pieces_named_is_not_another_one_in_a_long_piece_now_or_later(registry):
+    swapped = DataIncident("swapped_columns", ("weight", "size"), "", START, START + 5 * HOUR, active=True)
+    unit = DataIncident("unit_change", ("weight",), "x72 or so", START + HOUR, START + DAY, active=True)
+    other = replace(unit, columns=("kind",))
+    later = replace(unit, since=START + DAY, until=START + 2 * DAY)
+    quarantine = Quarantine(Profile.from_bytes(registry.files[FILE]), 7 * DAY)
+    quarantine._scales = [Saying(swapped), Saying(unit, other)]
+    assert set(quarantine.look([], START + DAY, DAY)) == {swapped, other}
+    quarantine._scales = [Saying(), Saying(unit, later)]  # small pieces are cut anew as the window moves
+    looked = quarantine.look([], START + 2 * DAY, DAY)
+    assert [one.kind for one in looked if "weight" in one.columns] == ["swapped_columns", "unit_change"]
+    assert later in looked
+    assert quarantine.look([], START + 30 * DAY, DAY) == ()
+
+
+def test_a_vanished_category_is_an_incident_and_leaves_no_drift(registry):
+    rows = stream(6, broken=(5.0, 6.0), spoil=lambda values: (values[0], "a" if values[1] == "c" else values[1]))
+    _, report = played(registry, rows, START + 6 * DAY)
+    (incident,) = report.incidents
+    assert (incident.kind, incident.columns, incident.active) == ("vanished_category", ("kind",), True)
+    assert START + 4.5 * DAY < incident.since <= START + 5 * DAY
+    assert report.status is DriftStatus.HEALTHY
 
 
 def test_spans_that_meet_are_one():
