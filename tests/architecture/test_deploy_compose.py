@@ -152,6 +152,12 @@ def test_the_api_asks_for_a_token() -> None:
         assert "HOMEOSTAT_ALLOW_ANONYMOUS" not in SERVICES[name]["environment"]
 
 
+def test_redis_is_as_durable_as_the_readme_says() -> None:
+    [policy] = re.findall(r"--appendfsync (\w+)", str(SERVICES["redis"]["command"]))
+    assert "--appendonly yes" in str(SERVICES["redis"]["command"])
+    assert f"with `appendfsync {policy}`, as compose has it" in (ROOT / "README.md").read_text()
+
+
 def test_generated_secrets_are_long_and_all_different() -> None:
     values = list(secrets().values())
     assert len(set(values)) == len(values) == len(set(secrets().values()) - set(values))
