@@ -1,72 +1,18 @@
 """A service begins by itself when the server that it needs comes late; a wrong setting ends it at once."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import pytest
 
 from deploy.servers import Postgres, free_port
 
+from .lone_service import SOON_S, running
 from .running import until
 
-ROOT = Path(__file__).parents[2]
-CONTRACT = ROOT / "tests" / "loop" / "turbines.yaml"
 EVERYWHERE = {"HOMEOSTAT_HOST": "0.0.0.0", "HOMEOSTAT_TOKEN": ""}  # noqa: S104 - for as long as a test lasts
-SOON_S = 120  # imports of Feast and MLflow, on a busy machine
-
-
-class Process:
-    """A service by its command, which nobody starts again."""
-
-    def __init__(self, name: str, home: Path, environment: Mapping[str, str]) -> None:
-        self.port = free_port()
-        self._log = home / f"{name}.log"
-        with self._log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}"],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    "HOMEOSTAT_HOME": str(home / "home"),
-                    "HOMEOSTAT_CONTRACT": str(CONTRACT),
-                    "HOMEOSTAT_PORT": str(self.port),
-                    "OMP_NUM_THREADS": "1",
-                    "OMP_WAIT_POLICY": "PASSIVE",
-                    **environment,
-                },
-            )
-
-    def said(self) -> str:
-        return self._log.read_text()
-
-    def asked(self, path: str) -> tuple[int, str]:
-        """What it answers, 0 while it does not."""
-        assert self.process.poll() is None, self.said()
-        try:
-            answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
-        except httpx.TransportError as error:
-            return 0, repr(error)
-        return answer.status_code, answer.text
-
-
-@contextmanager
-def running(name: str, home: Path, environment: Mapping[str, str]) -> Iterator[Process]:
-    process = Process(name, home, environment)
-    try:
-        yield process
-    finally:
-        process.process.kill()
-        process.process.wait()
 
 
 def test_a_service_waits_for_a_database_that_comes_late_and_then_begins(own_server, tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from homeostat.records import Arm, FeatureRow, Outcome
 from homeostat.settings import KafkaSettings, Settings
 from homeostat.worker import Worker
 
+from .lone_service import CONTRACT, SOON_S, running
+from .running import until
+
 MONDAY = datetime(2024, 3, 4, tzinfo=UTC)
 NOW = MONDAY + timedelta(days=2)
 VALUES = ("acme", 1.0, 2.0, 2.0, None)
@@ -30,7 +33,7 @@ FOLDERS = ("features", "outcomes")
 
 @pytest.fixture
 def contract() -> Contract:
-    made = load_contract(Path(__file__).parents[1] / "loop" / "turbines.yaml")
+    made = load_contract(CONTRACT)
     return made.model_copy(update={"product": f"turbines_{secrets.token_hex(4)}"})
 
 
@@ -196,3 +199,19 @@ def test_rows_that_came_with_their_outcomes_alone_are_missed_as_well(contract: C
     assert asked.work() is None  # nothing has come, so nothing is looked for
     with pytest.raises(TransientError, match="features is lost"):
         asked.stack.offline.training_frame(NOW)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_joiner_says_at_readyz_which_folder_it_waits_for_and_goes_on_by_itself(tmp_path: Path, name: str) -> None:
+    made = begun(Archived(load_contract(CONTRACT), tmp_path / "home/products/turbines", Settings().without_servers()))
+    back = renamed(made.store / name)
+    made.send()
+    with running("joiner", tmp_path, {}) as service:
+        until(lambda: "is lost" in service.asked("/readyz")[1], SOON_S, service.said)
+        status, why = service.asked("/readyz")
+        assert status == 503
+        assert str(made.store / name) in why
+        assert service.asked("/healthz")[0] == 200
+        assert not (made.store / name).exists()
+        back()
+        until(lambda: service.asked("/readyz")[0] == 200, SOON_S, service.said)

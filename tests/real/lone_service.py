@@ -1,0 +1,63 @@
+"""One service by its command, alone."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from deploy.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "tests" / "loop" / "turbines.yaml"
+SOON_S = 120  # imports of Feast and MLflow, on a busy machine
+
+
+class Process:
+    """A service by its command, which nobody starts again."""
+
+    def __init__(self, name: str, home: Path, environment: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self._log = home / f"{name}.log"
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{name}"],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "HOMEOSTAT_HOME": str(home / "home"),
+                    "HOMEOSTAT_CONTRACT": str(CONTRACT),
+                    "HOMEOSTAT_PORT": str(self.port),
+                    "OMP_NUM_THREADS": "1",
+                    "OMP_WAIT_POLICY": "PASSIVE",
+                    **environment,
+                },
+            )
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def asked(self, path: str) -> tuple[int, str]:
+        """What it answers, 0 while it does not."""
+        assert self.process.poll() is None, self.said()
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+        except httpx.TransportError as error:
+            return 0, repr(error)
+        return answer.status_code, answer.text
+
+
+@contextmanager
+def running(name: str, home: Path, environment: Mapping[str, str]) -> Iterator[Process]:
+    process = Process(name, home, environment)
+    try:
+        yield process
+    finally:
+        process.process.kill()
+        process.process.wait()
