@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     )
     tokens_file: Path | None = Field(default=None, description="a file of such lines")
     oidc: OidcSettings | None = None
+    allow_anonymous: bool = Field(
+        default=False, description="the API may ask nobody for a token beyond loopback: a proxy before it does"
+    )
     crash_at: str | None = Field(
         default=None,
         pattern=r"^[a-z]+:(read|handled|published|committed)(:[1-9][0-9]*)?$",

@@ -57,11 +57,12 @@ def _pairs(given: _Pairs) -> dict[str, str]:
 
 def _demand_programs(servers: Iterable[Server]) -> None:
     missing = []
-    for server in servers:
+    looked_for = {"every server": Server.find_guard, **{server.name: server.find for server in servers}}
+    for name, find in looked_for.items():
         try:
-            server.find()
+            find()
         except MissingProgramError as error:
-            missing.append(f"{server.name}: {error}")
+            missing.append(f"{name}: {error}")
     if missing:
         sys.exit("\n".join(missing))
 

@@ -49,11 +49,20 @@ class Server(ABC):
 
     @abstractmethod
     def find(self) -> None:
-        """Look for the programs it needs.
+        """Look for the programs that it needs itself.
 
         Raises:
             MissingProgramError: One is not on this machine.
         """
+
+    @staticmethod
+    def find_guard() -> str:
+        """Return the path of the program that ends a server together with who started it.
+
+        Raises:
+            MissingProgramError: It is not on this machine.
+        """
+        return find_program("setpriv", "util-linux")
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -96,7 +105,7 @@ class Server(ABC):
 
     def launch(self) -> None:
         """Start its process."""
-        guard = [find_program("setpriv", "util-linux"), "--pdeathsig", self.stop_signal.name.removeprefix("SIG"), "--"]
+        guard = [self.find_guard(), "--pdeathsig", self.stop_signal.name.removeprefix("SIG"), "--"]
         with self.log.open("ab") as log:
             started = partial(
                 subprocess.Popen,

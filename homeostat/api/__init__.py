@@ -5,7 +5,7 @@ from homeostat.api.bodies import Limits
 from homeostat.api.door import ClockDesk, FrontDoor, Served
 from homeostat.api.instance import build_watched
 from homeostat.api.measuring import Measured
-from homeostat.api.roles import Gate, gate_of
+from homeostat.api.roles import Gate, gate_of, guarded_gate
 from homeostat.api.webhook import PATH as WEBHOOK_PATH
 from homeostat.api.webhook import Knocks, add_webhook
 
@@ -22,4 +22,5 @@ __all__ = [
     "build_app",
     "build_watched",
     "gate_of",
+    "guarded_gate",
 ]

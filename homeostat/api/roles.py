@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hmac import compare_digest
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -109,6 +110,31 @@ def gate_of(settings: Settings, issuer: Issuer | None = None) -> Gate:
     if len({token for token, _ in tokens}) < len(tokens):
         raise HomeostatError("two callers have the same token: draw another one with `openssl rand -hex 32`")
     return Gate(tuple(tokens), issuer)
+
+
+def guarded_gate(settings: Settings, issuer: Issuer | None, host: str, option: str) -> Gate:
+    """Return the gate of an API that listens on ``host``, as ``option`` told it to.
+
+    Raises:
+        HomeostatError: Other machines would reach it and nobody is asked for a token, which no setting wants; or a
+            line of tokens is not as it should be.
+    """
+    gate = gate_of(settings, issuer)
+    if gate.is_open and not settings.allow_anonymous and not _is_loopback(host):
+        raise HomeostatError(
+            f"{option} is {host or 'every address'}, and nobody would be asked for a token: whoever reaches the port "
+            "could send events and labels. Set HOMEOSTAT_TOKEN (`openssl rand -hex 32` draws one), HOMEOSTAT_TOKENS, "
+            "HOMEOSTAT_TOKENS_FILE or HOMEOSTAT_OIDC__ISSUER; or listen on 127.0.0.1; or, where a proxy before it "
+            "asks who comes, set HOMEOSTAT_ALLOW_ANONYMOUS=true"
+        )
+    return gate
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 def _tokens_in(text: str, source: str) -> Iterator[tuple[str, Caller]]:

@@ -21,6 +21,7 @@ from homeostat.adapters.sqlite_log import SqliteLog
 from homeostat.bootstrap.homes import instance_of, ledger_uri, mlflow_uri
 from homeostat.contract.model import Contract
 from homeostat.errors import HomeostatError
+from homeostat.flow import topic_name
 from homeostat.ports import (
     AlertSink,
     CaseStore,
@@ -121,7 +122,11 @@ class LazyStack:
         """Every row, to train on."""
         from homeostat.adapters.feast_features import FeastOfflineFeatures
 
-        return FeastOfflineFeatures(self._contract, self._home / "feast")
+        def was_archived(topic: str) -> bool:
+            """Return whether rows of a topic were stored: their offset is committed behind that."""
+            return self.log.committed("archive", topic_name(self._contract.product, topic)) > 0
+
+        return FeastOfflineFeatures(self._contract, self._home / "feast", was_used=was_archived)
 
     @cached_property
     def registry(self) -> ModelRegistry:

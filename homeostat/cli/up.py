@@ -16,7 +16,9 @@ def up(
         typer.Option(help="A contract; several times for several products. Default: those the folder has."),
     ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of the instance.", show_default=".homeostat/live")] = None,
-    host: Annotated[str, typer.Option(help="Where the API listens; who may ask: HOMEOSTAT_TOKENS.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Where the API listens; beyond loopback it takes HOMEOSTAT_TOKENS.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the API; 0 takes a free one.")] = 8000,
     mlflow_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the MLflow UI; 0 takes a free one.")] = 5000,
     clock: Annotated[

@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from homeostat.bootstrap import mlflow_uri, product_home
+from homeostat.api import guarded_gate
+from homeostat.bootstrap import mlflow_uri, oidc_tokens, product_home
 from homeostat.contract.load import load_contract
 from homeostat.errors import HomeostatError
 from homeostat.inspection.instance import read_json
@@ -21,7 +22,7 @@ from homeostat.processes.instance import ClockMode, Instance, exclusive, log_fil
 from homeostat.processes.life import ORPHANED_WAIT_S, after_orphans
 from homeostat.processes.prerequisites import choose_ports, left_alone, read_contracts, store_contracts
 from homeostat.processes.supervisor import Interrupts, Supervisor
-from homeostat.settings import child_environment
+from homeostat.settings import Settings, child_environment
 
 _ASK_S = 0.5
 _GRACE_S = {"server": 30.0, "keeper": 30.0, "trainer": 5.0, "mlflow_ui": 5.0}
@@ -51,8 +52,10 @@ def up(wanted: Wanted, home: Path, say: Callable[[str], object], on_ready: Calla
 
     Raises:
         ContractError: A contract is unsound, or changes what stored rows were made by.
-        HomeostatError: Another `up` runs on this folder, or a port is taken.
+        HomeostatError: Another `up` runs on this folder, a port is taken, or the API would be open to other machines.
     """
+    settings = Settings()
+    guarded_gate(settings, oidc_tokens(settings), wanted.host, "--host")  # said here, not in the server's log
     contracts = read_contracts(wanted.contracts, home)
     if left := left_alone(home, contracts):
         say(f"not started: {', '.join(left)}, also in this folder; name its contract too, or none to start them all")

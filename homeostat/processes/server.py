@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from homeostat.api import Limits, Measured, Served, build_app, gate_of
+from homeostat.api import Limits, Measured, Served, build_app, guarded_gate
 from homeostat.bootstrap import instance_clock, mlflow_page, oidc_tokens, process_telemetry, sight_of
 from homeostat.inspection import Onlooker
 from homeostat.inspection.instance import heartbeats
@@ -106,7 +106,8 @@ def main(home: Path) -> int:
             )
             for name, product in products.items()
         }
-        app = build_app(served, desk, telemetry.render, Limits(gate=gate_of(settings, oidc_tokens(settings))))
+        gate = guarded_gate(settings, oidc_tokens(settings), instance.host, "--host")
+        app = build_app(served, desk, telemetry.render, Limits(gate=gate))
         config = uvicorn.Config(
             Measured(app, {name: product.contract for name, product in products.items()}, telemetry),
             host=instance.host,

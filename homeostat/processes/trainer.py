@@ -6,7 +6,7 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -32,7 +32,11 @@ _log = logging.getLogger("homeostat.trainer")
 
 
 def run_trainings(
-    workers: Mapping[str, Runner], clock: Clock, pass_s: float, pages: Mapping[str, DriftPages] | None = None
+    workers: Mapping[str, Runner],
+    clock: Clock,
+    pass_s: float,
+    pages: Mapping[str, DriftPages] | None = None,
+    troubles: MutableMapping[str, str] | None = None,
 ) -> None:
     """Answer retrain requests for ever: the process may be ended at any moment, its study goes on in the next one.
 
@@ -41,8 +45,10 @@ def run_trainings(
         clock: Of the instance.
         pass_s: How long to wait between two looks for requests.
         pages: By product, what has the page of a drift made once its training has been answered.
+        troubles: Filled with what each product waits for, by name, while it does.
     """
     pause = Event()  # never set
+    troubles = {} if troubles is None else troubles
     while True:
         wait_s = pass_s
         for product, worker in workers.items():
@@ -52,8 +58,10 @@ def run_trainings(
                     _log.info("%s: answered what was asked", product)
                     if page:
                         page.follow()
+                troubles.pop(product, None)
             except TransientError as error:
                 _log.warning("%s: trying again: %s", product, error)
+                troubles[product] = str(error)
                 wait_s = max(wait_s, error.retry_after_s)
             if page:
                 page.go_on()

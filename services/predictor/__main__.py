@@ -9,7 +9,7 @@ from functools import partial
 
 import uvicorn
 
-from homeostat.api import Limits, Measured, Served, build_app, gate_of
+from homeostat.api import Limits, Measured, Served, build_app, guarded_gate
 from homeostat.bootstrap import followed_registry, mlflow_page, oidc_tokens, share
 from homeostat.ports import ModelRegistry
 from homeostat.processes.clock_desk import ClockDesk
@@ -23,6 +23,7 @@ def predict(service: Service) -> int:
     """Serve the API of the product."""
     product, telemetry = service.product, service.telemetry
     contract, stack = product.contract, product.stack
+    gate = guarded_gate(service.settings, oidc_tokens(service.settings), service.settings.host, "HOMEOSTAT_HOST")
 
     def registry() -> ModelRegistry:
         with service.stores():
@@ -39,9 +40,7 @@ def predict(service: Service) -> int:
     decisions = mlflow_page(contract, url) if url else None
     status = Status(product, service.clock.now, telemetry.render)
     served = {contract.product: Served(front, status, lambda: stack.ledger, decisions)}
-    app = build_app(
-        served, desk, telemetry.render, Limits(gate=gate_of(service.settings, oidc_tokens(service.settings)))
-    )
+    app = build_app(served, desk, telemetry.render, Limits(gate=gate))
     server = uvicorn.Server(web_config(Measured(app, {contract.product: contract}, telemetry), service.settings))
     return serve(server, {contract.product: front}, service.heartbeat, service.life)
 

@@ -138,7 +138,9 @@ def test_what_is_mounted_and_read_exists_or_is_brought_by_the_overlay() -> None:
             assert volume.get("persistentVolumeClaim", {"claimName": "homeostat"})["claimName"] in claims
             assert volume.get("configMap", {"name": "homeostat-contract"})["name"] in BROUGHT
         for source in pod["spec"]["containers"][0]["envFrom"]:
-            assert next(iter(source.values()))["name"] in BROUGHT
+            [brought] = source.values()
+            assert brought["name"] in BROUGHT
+            assert not brought.get("optional"), "a predictor without its secret would be open or end at once"
         assert pod["spec"]["serviceAccountName"] in named("ServiceAccount")
 
 
@@ -183,6 +185,17 @@ def test_a_process_is_told_nothing_that_it_does_not_read() -> None:
     variables = set(re.findall(r"\bHOMEOSTAT_[A-Z_]+(?==)", text))
     assert len(variables) > 8
     assert [name for name in sorted(variables) if not is_read(name)] == []
+
+
+def test_the_predictor_s_token_is_demanded_and_the_overlay_says_how_to_bring_it() -> None:
+    [container] = PODS["predictor"]["spec"]["containers"]
+    assert container["env"] == [
+        {
+            "name": "HOMEOSTAT_TOKEN",
+            "valueFrom": {"secretKeyRef": {"name": "homeostat-secrets", "key": "HOMEOSTAT_TOKEN"}},
+        }
+    ]
+    assert "--from-literal HOMEOSTAT_TOKEN=" in (EXAMPLE / "kustomization.yaml").read_text()
 
 
 def test_no_secret_is_in_a_file() -> None:

@@ -13,6 +13,7 @@ from deploy.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "tests" / "loop" / "turbines.yaml"
+SOON_S = 120  # imports of Feast and MLflow, on a busy machine
 
 
 class Process:

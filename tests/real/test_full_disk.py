@@ -38,6 +38,12 @@ def disk(make_disk: Callable[[int], Path]) -> Path:
     return make_disk(DISK_MIB)
 
 
+@pytest.fixture(autouse=True)
+def prompt_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lag is looked at each time, not now and then."""
+    monkeypatch.setattr(worker, "_LAG_S", 0.0)
+
+
 class Driven:
     """One worker as a process's rounds, without their pauses."""
 
@@ -51,6 +57,7 @@ class Site:
 
     def __init__(self, folder: Path, others: Path) -> None:
         contract = load_contract(CONTRACT)
+        self._folders = (folder, others)
         self.product = contract.product
         self.telemetry = PrometheusTelemetry()
         self.stack = LazyStack(contract, folder / "home", Settings().without_servers(), self.telemetry)
@@ -60,6 +67,12 @@ class Site:
         self._sent = 0
         workers = build_workers(contract, self.stack, 7, ("ingest", "archive"))
         self.steps = {name: BackOff(Driven(made)) for name, made in workers.items()}  # type: ignore[arg-type]
+
+    def restarted(self) -> "Site":
+        """The same with processes that begin now."""
+        again = Site(*self._folders)
+        again._sent = self._sent
+        return again
 
     def send(self, rows: int = ROWS) -> None:
         """Put events into the log."""
@@ -116,23 +129,25 @@ def lost(disk: Path) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
-    [(full, "No space left on device"), (lost, "No such file or directory")],
+    ("fault", "said", "began"),
+    [
+        (full, "No space left on device", "before"),
+        (full, "No space left on device", "meanwhile"),
+        (lost, "features is lost", "before"),
+        (lost, "features is lost", "meanwhile"),
+    ],
 )
 def test_a_store_that_cannot_be_written_stops_work_until_it_can(
-    disk: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: Callable[[Path], Callable[[], object]],
-    said: str,
+    disk: Path, tmp_path: Path, fault: Callable[[Path], Callable[[], object]], said: str, began: str
 ) -> None:
-    monkeypatch.setattr(worker, "_LAG_S", 0.0)  # it is looked at now and then
     site = Site(disk, tmp_path / "servers")
     site.send()
     site.work()
     assert site.troubles == {}
     mend = fault(disk)
     site.send()
+    if began == "meanwhile":
+        site = site.restarted()
     for _ in range(3):
         site.work()
     assert said in site.troubles["archive"]

@@ -9,10 +9,10 @@ import pytest
 
 from deploy.servers import Postgres, free_port
 
-from .process import running
+from .process import SOON_S, running
 from .running import until
 
-SOON_S = 120  # imports of Feast and MLflow, on a busy machine
+EVERYWHERE = {"HOMEOSTAT_HOST": "0.0.0.0", "HOMEOSTAT_TOKEN": ""}  # noqa: S104 - for as long as a test lasts
 
 
 def test_a_service_waits_for_a_database_that_comes_late_and_then_begins(own_server, tmp_path: Path) -> None:
@@ -50,20 +50,34 @@ def test_a_service_that_needs_no_database_begins_without_it(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("process", "wrong", "told"),
     [
-        ({"HOMEOSTAT_SQL__URL": "nowhere"}, "HOMEOSTAT_SQL__URL: expected postgresql"),
-        ({"HOMEOSTAT_MLFLOW__URL": "not a url"}, "HOMEOSTAT_MLFLOW__URL: Input should be a valid URL"),
+        ("healer", {"HOMEOSTAT_SQL__URL": "nowhere"}, "HOMEOSTAT_SQL__URL: expected postgresql"),
+        ("healer", {"HOMEOSTAT_MLFLOW__URL": "not a url"}, "HOMEOSTAT_MLFLOW__URL: Input should be a valid URL"),
+        ("predictor", EVERYWHERE, "HOMEOSTAT_HOST is 0.0.0.0, and nobody would be asked for a token"),
     ],
 )
 def test_a_wrong_setting_ends_a_service_at_once_with_its_name(
-    tmp_path: Path, wrong: Mapping[str, str], told: str
+    tmp_path: Path, process: str, wrong: Mapping[str, str], told: str
 ) -> None:
-    with running("healer", tmp_path, wrong) as service:
+    with running(process, tmp_path, wrong) as service:
         assert service.process.wait(SOON_S) == 1
         assert "ERROR homeostat.service" in service.said()
         assert told in service.said()
         assert "Traceback" not in service.said()
+
+
+@pytest.mark.parametrize(
+    ("process", "asking"),
+    [("joiner", {}), ("predictor", {"HOMEOSTAT_TOKEN": "a-token-of-clients"})],
+    ids=["serves nobody", "asks for a token"],
+)
+def test_a_service_that_lets_no_stranger_in_listens_everywhere(
+    tmp_path: Path, process: str, asking: Mapping[str, str]
+) -> None:
+    with running(process, tmp_path, EVERYWHERE | asking) as service:
+        until(lambda: service.asked("/healthz")[0] == 200, SOON_S, service.said)
+        until(lambda: service.asked("/v1/turbines/status")[0] in {401, 404}, SOON_S, service.said)
 
 
 def test_a_wrong_password_ends_a_service_at_once(postgres: Postgres, tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ import pytest
 import redis
 from kafka.admin import KafkaAdminClient
 
+from deploy.servers import postgres
+from deploy.servers.__main__ import _demand_programs
+from deploy.servers.fleet import Fleet
 from homeostat.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -82,19 +85,52 @@ def test_all_servers_are_where_the_file_says_and_end_together(folder: Path, monk
     assert not path.exists()
 
 
+def lines_of(said: str, name: str, package: str) -> list[str]:
+    """The lines that say of a server which package it lacks."""
+    lines = said.splitlines()
+    return [line for line in lines if line.startswith(f"{name}: ") and line.endswith(f"apt-get install {package}")]
+
+
 def test_every_missing_program_has_a_line_with_its_package(folder: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(tmp_path)}
     command = [*COMMAND, "--folder", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    lines = done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
     for name, package in (
+        ("every server", "util-linux"),
         ("kafka", "default-jre-headless"),
         ("redis", "redis-server"),
         ("prometheus", "prometheus"),
         ("alertmanager", "prometheus-alertmanager"),
     ):
-        assert [line for line in lines if line.startswith(f"{name}: ") and line.endswith(f"apt-get install {package}")]
+        assert len(lines_of(done.stderr, name, package)) == 1
+
+
+def test_postgresql_that_is_nowhere_has_its_line_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(postgres, "_FOLDERS", "nowhere")  # where Debian keeps it, off the search path
+    with pytest.raises(SystemExit) as ended:
+        _demand_programs(Fleet.below(folder, {}, "http://127.0.0.1:9095/").all)
+    assert len(lines_of(str(ended.value), "postgres", "postgresql")) == 1
+
+
+def test_a_machine_that_lacks_setpriv_alone_is_told_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("java", "mvn", "redis-server", "postgres", "initdb", "prometheus", "prometheus-alertmanager"):
+        (tmp_path / name).symlink_to(sys.executable)
+    servers = Fleet.below(folder, {}, "http://127.0.0.1:9095/").all
+    with pytest.raises(SystemExit) as ended:
+        _demand_programs(servers)
+    assert ended.value.code == (
+        "every server: setpriv is not installed; on Debian and Ubuntu: apt-get install util-linux"
+    )
+    (tmp_path / "setpriv").symlink_to(sys.executable)
+    _demand_programs(servers)
 
 
 @pytest.mark.parametrize("port", ["oracle=1", "kafka=many"])

@@ -1,6 +1,6 @@
 """Every feature row and mature outcome as Parquet files, joined point-in-time by Feast, week by week."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,21 +36,33 @@ class FeastOfflineFeatures:
     it came from, and a row that arrives late, for any week up to this one, makes another.
     """
 
-    def __init__(self, contract: Contract, root: Path, online_store: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        root: Path,
+        online_store: Mapping[str, object] | None = None,
+        *,
+        was_used: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         """Open or create the store under ``root``.
 
         Args:
             contract: Names and types of the features.
             root: Folder of the Feast repository, the same as the online store's.
             online_store: Feast's ``online_store`` section; None keeps rows in SQLite under ``root``.
+            was_used: Says whether rows of ``features`` or ``outcomes`` were stored by an earlier process: a folder
+                that had some and is gone is waited for, not made again.
         """
         repo = open_repo(contract, root, online_store)
         self._columns = store_columns(contract)
         cells = {c.stored_as: c.dtype for c in self._columns}
         self._features = PartFolder(
-            root / "features", pl.Schema({**_ROW, CREATED_AT: _TIME, **cells, EVENT_TIME_US: pl.Int64()})
+            root / "features",
+            pl.Schema({**_ROW, CREATED_AT: _TIME, **cells, EVENT_TIME_US: pl.Int64()}),
+            lambda: was_used("features") or was_used("outcomes"),  # an outcome may bring its features
         )
-        self._outcomes = PartFolder(root / "outcomes", pl.Schema({**_ROW, LABEL: pl.Float64()}))
+        outcomes = pl.Schema({**_ROW, LABEL: pl.Float64()})
+        self._outcomes = PartFolder(root / "outcomes", outcomes, lambda: was_used("outcomes"))
         self._joined = root / "joined"
         self._joined.mkdir(exist_ok=True)
         self._join = PointInTimeJoin(contract, repo, self._joined)

@@ -1,7 +1,7 @@
 """A table as Parquet part files in one folder per week of event time: append-only, deduplicated when read."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +17,8 @@ _FULL_BYTES = 32 << 20  # a file of this size is left as it is: to merge takes t
 _READ_TRIES = 5
 _RETRY_S = 5.0  # room is made by a person, or by retention
 _WEEK = timedelta(weeks=1)
+FOUNDED = "FOUNDED"  # stands in the folder from its beginning: retention may take every week of rows
+_SAYS = "Rows of an offline store are kept here. A folder with neither this file nor rows counts as lost.\n"
 
 
 class PartFolder:
@@ -27,18 +29,22 @@ class PartFolder:
     then: a crash in between leaves rows twice, which reading mends.
     """
 
-    def __init__(self, root: Path, schema: pl.Schema) -> None:
-        """Open or make the folder ``root``.
+    def __init__(self, root: Path, schema: pl.Schema, was_used: Callable[[], bool] = lambda: False) -> None:
+        """Open the folder ``root``, made where no rows were ever kept in it.
 
         Args:
             root: Holds a folder for each week. Once it is lost it is not made again: the disk that it was on may
                 be away, and what is under its mount point is another one.
             schema: Columns of what is read; parts written under another contract may have others.
+            was_used: Says, by what is kept elsewhere, whether rows were stored here by an earlier process.
         """
-        root.mkdir(parents=True, exist_ok=True)
         self._root = root
         self._schema = schema
+        self._was_used = was_used
+        self._was_seen = False
         self._small: dict[str, dict[Path, int]] = {}  # bytes of the files that may be merged, by week
+        with suppress(TransientError):  # whoever uses the folder is told
+            self._demand()
 
     def append(self, rows: pl.DataFrame) -> None:
         """Store rows, each in the week of its event time; they survive kill -9 once this returns.
@@ -47,8 +53,9 @@ class PartFolder:
             rows: Has the columns ``event_id`` and ``event_time``.
 
         Raises:
-            TransientError: The disk is full or away.
+            TransientError: The disk is full or away, or the folder is lost.
         """
+        self._demand()
         with stored_at(self._root):
             self._append(rows)
 
@@ -64,10 +71,11 @@ class PartFolder:
         """Return the weeks that have rows, as the date of their Monday, oldest first.
 
         Raises:
-            TransientError: The folder is away.
+            TransientError: The disk is away, or the folder is lost.
         """
+        self._demand()
         with stored_at(self._root):
-            return sorted(path.name for path in self._root.iterdir() if path.is_dir())
+            return self._weeks()
 
     def files(self, week: str) -> list[Path]:
         """Return the part files of a week in a fixed order."""
@@ -91,6 +99,21 @@ class PartFolder:
             (self._root / week).rmdir()
             self._small.pop(week, None)
         return len(old)
+
+    def _demand(self) -> None:
+        """Found the folder where it is new; one that was lost is waited for."""
+        marker = self._root / FOUNDED
+        with stored_at(self._root):
+            if not marker.exists():
+                is_there = self._root.exists() and bool(self._weeks())  # as older releases left it
+                if not is_there and (self._was_seen or self._was_used()):
+                    raise _lost(self._root)
+                self._root.mkdir(parents=True, exist_ok=True)
+                marker.write_text(_SAYS)
+        self._was_seen = True
+
+    def _weeks(self) -> list[str]:
+        return sorted(path.name for path in self._root.iterdir() if path.is_dir())
 
     def _stored(self, week: str) -> pl.DataFrame:
         for _ in range(_READ_TRIES - 1):
@@ -149,6 +172,16 @@ def write_parquet(rows: pl.DataFrame, path: Path) -> int:
         unfinished.unlink(missing_ok=True)  # or it takes what room there is
         raise
     return buffer.tell()
+
+
+def _lost(root: Path) -> TransientError:
+    marker = root / FOUNDED
+    return TransientError(
+        f"the offline store at {root} is lost: rows were kept there, and now it has neither a week of rows nor the "
+        f"file {FOUNDED}; it goes on once the folder is back: mount its disk, or put the folder in its place again. "
+        f"To begin with an empty one, without what was there: mkdir -p {root} && touch {marker}",
+        _RETRY_S,
+    )
 
 
 @contextmanager
