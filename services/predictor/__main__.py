@@ -43,7 +43,13 @@ def predict(service: Service) -> int:
         served, desk, telemetry.render, Limits(gate=gate_of(service.settings, oidc_tokens(service.settings)))
     )
     server = uvicorn.Server(web_config(Measured(app, {contract.product: contract}, telemetry), service.settings))
-    return serve(server, {contract.product: front}, service.heartbeat, service.life)
+    return serve(
+        server,
+        {contract.product: front},
+        service.heartbeat,
+        service.life,
+        lambda _, waits: service.patience.show(waits),
+    )
 
 
 if __name__ == "__main__":

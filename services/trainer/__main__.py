@@ -23,7 +23,9 @@ def train(service: Service) -> int:
             made = partial(DriftPages, settings.home, settings.contract, product.home, name, stack.log)
             pages = {name: patience.until_done(made)}
         works = True
-        run_trainings({name: workers["train"]}, service.clock, pass_s=0.5, pages=pages)
+        run_trainings(
+            {name: workers["train"]}, service.clock, 0.5, pages=pages, show=lambda _, waits: patience.show(waits)
+        )
     return 0
 
 
