@@ -61,8 +61,8 @@ def _work(made: Dashboard) -> None:
         stacked(
             curves(
                 "CPUs busy",
-                "By step.",
-                {"{{step}}": f"sum by (step) (rate({of_product(STEP_CPU)}[$__rate_interval]))"},
+                "By step, over an hour: a training's time is known at its end.",
+                {"{{step}}": f"sum by (step) (rate({of_product(STEP_CPU)}[1h]))"},
             )
         )
     )

@@ -8,7 +8,7 @@ from homeostat.metric_names import (
     ALERTS,
     CANARY_LOSS_DIFFERENCE,
     CANARY_ROWS,
-    CASE_AGE,
+    CASE_SINCE,
     CASE_STATE,
     DECISIONS,
     DRIFT_REPORTS,
@@ -50,7 +50,10 @@ def _case(made: Dashboard) -> None:
     )
     made.with_panel(
         number(
-            "In this state for", "Since the case came into it.", f"max by (product) ({of_product(CASE_AGE)})", unit="s"
+            "In this state for",
+            "Since the case came into it.",
+            f"time() - max by (product) ({of_product(CASE_SINCE)})",
+            unit="s",
         )
     )
     made.with_panel(

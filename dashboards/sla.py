@@ -6,7 +6,7 @@ from dashboards.panels import THIRD, curves, new_board, number, of_product
 from homeostat.metric_names import (
     CONSUMER_LAG,
     FALLBACKS,
-    FEATURE_FRESHNESS,
+    FEATURE_TIME,
     LABEL_MATURITY,
     LATENCY,
     PREDICTIONS,
@@ -16,6 +16,7 @@ from homeostat.metric_names import (
     SLA_ATTAINMENT,
     SLA_FRESHNESS,
     SLA_LATENCY,
+    WAITING,
 )
 
 _BURN = "product:homeostat_sla_burn:ratio_rate"
@@ -106,12 +107,19 @@ def _inflow(made: Dashboard) -> None:
     made.with_panel(
         curves(
             "Freshness",
-            "Age of the newest feature row, and what the contract allows.",
+            "Age of the newest feature row of all lanes, and what the contract allows.",
             {
-                "age": f"max by (product) ({of_product(FEATURE_FRESHNESS)})",
+                "age": f"time() - max by (product) ({of_product(FEATURE_TIME)})",
                 "allowed": f"max by (product) ({of_product(SLA_FRESHNESS)})",
             },
             unit="s",
+        )
+    )
+    made.with_panel(
+        curves(
+            "Waiting",
+            "1 for a process that waits for a server or a disk: its /readyz says for what.",
+            {"{{process}}": f"max by (process) ({of_product(WAITING)})"},
         )
     )
     made.with_panel(

@@ -21,6 +21,7 @@ class Row:
     process: str
     paced: bool = False  # looks at the world when the pace says so, not at every batch
     shared: bool = False  # several processes may offer to run it
+    job: bool = False  # may run as a job whose metrics nobody reads: what it did is counted where its records are read
 
 
 FLOW: tuple[Row, ...] = (
@@ -30,7 +31,7 @@ FLOW: tuple[Row, ...] = (
     Row("archive", ("features", "outcomes"), (), "joiner", paced=True),
     Row("detect", ("predictions", "outcomes"), ("drift_reports",), "detector", paced=True),
     Row("decide", ("drift_reports",), ("retrain_requests",), "healer", paced=True),
-    Row("train", ("retrain_requests",), ("training_runs",), "trainer"),
+    Row("train", ("retrain_requests",), ("training_runs",), "trainer", job=True),
     Row("judge", ("training_runs", "predictions", "outcomes"), ("canary_verdicts",), "judge", paced=True),
     Row("promote", ("canary_verdicts",), ("promotions",), "healer", paced=True),
     Row("alert", ("drift_reports", "training_runs", "promotions", "outcomes"), (), "healer", paced=True),

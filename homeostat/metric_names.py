@@ -1,4 +1,7 @@
-"""Every Prometheus metric once: its name, its kind, its labels, and what it says."""
+"""Every Prometheus metric once: its name, its kind, its labels, and what it says.
+
+Ages are told as times, ``..._timestamp_seconds``: ``time() - x`` goes on growing while nobody is there to say so.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -28,7 +31,7 @@ SLA_TARGET = "homeostat_sla_target_ratio"
 SLA_LATENCY = "homeostat_sla_latency_seconds"
 SLA_FRESHNESS = "homeostat_sla_freshness_seconds"
 SLA_ATTAINMENT = "homeostat_sla_attainment_ratio"
-FEATURE_FRESHNESS = "homeostat_feature_freshness_seconds"
+FEATURE_TIME = "homeostat_feature_timestamp_seconds"
 LABEL_MATURITY = "homeostat_label_maturity_ratio"
 DRIFT_PSI = "homeostat_drift_psi_ratio"
 DRIFT_KS = "homeostat_drift_ks_ratio"
@@ -39,9 +42,9 @@ DATA_INCIDENT = "homeostat_data_incident_ratio"
 MODEL_LOSS = "homeostat_model_loss_ratio"
 LEADER = "homeostat_leader_ratio"
 CASE_STATE = "homeostat_case_state_ratio"
-CASE_AGE = "homeostat_case_age_seconds"
-APPROVAL_WAIT = "homeostat_approval_wait_seconds"
-APPROVAL_LEFT = "homeostat_approval_left_seconds"
+CASE_SINCE = "homeostat_case_since_timestamp_seconds"
+APPROVAL_SINCE = "homeostat_approval_since_timestamp_seconds"
+APPROVAL_DUE = "homeostat_approval_due_timestamp_seconds"
 CANARY_LIMIT = "homeostat_canary_limit_seconds"
 TRAININGS = "homeostat_trainings_total"
 TRAINING_CPU = "homeostat_training_cpu_seconds_total"
@@ -50,6 +53,7 @@ CANARY_LOSS_DIFFERENCE = "homeostat_canary_loss_difference_ratio"
 DECISIONS = "homeostat_decisions_total"
 STEP_CPU = "homeostat_step_cpu_seconds_total"
 CONSUMER_LAG = "homeostat_consumer_lag_rows"
+WAITING = "homeostat_waiting_ratio"
 ALERTS = "homeostat_alerts_total"
 WEBHOOKS = "homeostat_webhooks_total"
 COST_PER_1K = "homeostat_cost_per_1k_predictions_usd"
@@ -94,7 +98,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(SLA_LATENCY, "gauge", "Time within which the contract promises predictions", ("product",)),
     Metric(SLA_FRESHNESS, "gauge", "Age that the contract allows the newest stored feature row", ("product",)),
     Metric(SLA_ATTAINMENT, "gauge", "Share of predictions within the promised latency", ("product",)),
-    Metric(FEATURE_FRESHNESS, "gauge", "Age of the newest stored feature row", ("product",)),
+    Metric(FEATURE_TIME, "gauge", "Event time of the newest stored feature row of a lane", ("product", "lane")),
     Metric(LABEL_MATURITY, "gauge", "Share of matured predictions whose label came", ("product",)),
     Metric(DRIFT_PSI, "gauge", "Population stability index of the last window", ("product", "feature")),
     Metric(DRIFT_KS, "gauge", "Kolmogorov-Smirnov distance of the last window", ("product", "feature")),
@@ -105,9 +109,11 @@ METRICS: tuple[Metric, ...] = (
     Metric(MODEL_LOSS, "gauge", "Loss on the mature rows of the last window", ("product", "version")),
     Metric(LEADER, "gauge", "1 for the process that leads, 0 for one that stands by", ("product",)),
     Metric(CASE_STATE, "gauge", "1 for the state the healing case is in", ("product", "state")),
-    Metric(CASE_AGE, "gauge", "Time since the case came into the state it is in", ("product",)),
-    Metric(APPROVAL_WAIT, "gauge", "Time that a proven challenger has waited for an operator", ("product",)),
-    Metric(APPROVAL_LEFT, "gauge", "Time until one that waits is rejected; infinite where none is", ("product",)),
+    Metric(CASE_SINCE, "gauge", "When the case came into the state it is in", ("product",)),
+    Metric(
+        APPROVAL_SINCE, "gauge", "Since when a proven challenger waits for an operator; infinite: none", ("product",)
+    ),
+    Metric(APPROVAL_DUE, "gauge", "When one that waits is rejected; infinite where none is", ("product",)),
     Metric(CANARY_LIMIT, "gauge", "Time that the contract gives a canary", ("product",)),
     Metric(TRAININGS, "counter", "Training runs by how they ended", ("product", "status")),
     Metric(TRAINING_CPU, "counter", "CPU time spent on training", ("product",)),
@@ -121,6 +127,7 @@ METRICS: tuple[Metric, ...] = (
         "Messages of a topic that a step has still to handle",
         ("product", "step", "topic", "lane"),
     ),
+    Metric(WAITING, "gauge", "1 while a process waits for a server or a disk", ("product", "process")),
     Metric(ALERTS, "counter", "Alerts by whether they were sent or given up", ("product", "kind", "fate")),
     Metric(WEBHOOKS, "counter", "Messages of the registry's server, the refused ones by reason", ("product", "fate")),
     Metric(COST_PER_1K, "gauge", "Cost of 1,000 predictions, all CPU counted", ("product", "part")),

@@ -286,6 +286,9 @@ class Telemetry(Protocol):
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
 
+    def timestamp(self, name: str, at: datetime | None, now: datetime, **labels: str) -> None:
+        """Set a gauge to a time, None for never; ``now`` is by the caller's clock, what is shown by the machine's."""
+
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add an observation to a histogram."""
 

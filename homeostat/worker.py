@@ -127,11 +127,13 @@ class Worker:
         self.wall_s += perf_counter() - started
         cpu_s = thread_time() - cpu_started
         self.cpu_s += cpu_s
-        self._telemetry.count(STEP_CPU, cpu_s, product=self._product, step=self.row.step)
+        handled = sum(self._positions.values()) - before
+        if not (self.row.job and handled):
+            self._telemetry.count(STEP_CPU, cpu_s, product=self._product, step=self.row.step)
         if lag_is_due:
             self._show_lag()
             self._lag_at = monotonic()
-        return sum(self._positions.values()) - before
+        return handled
 
     def _run_batch(self, now: datetime, *, last: bool) -> bool:
         """Handle one batch and return whether there may be more; the step ticks behind the last one alone.

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from threading import Lock
 from typing import Any
 
@@ -260,6 +261,10 @@ class MemoryTelemetry:
         """Set a gauge."""
         self._values[self._key(name, "gauge", labels)] = value
 
+    def timestamp(self, name: str, at: datetime | None, now: datetime, **labels: str) -> None:  # noqa: ARG002 - the port's shape
+        """Set a gauge to a time by the caller's own clock."""
+        self.gauge(name, at.timestamp() if at else inf, **labels)
+
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add an observation to a histogram."""
         self._observations[self._key(name, "histogram", labels)].append(value)
@@ -277,24 +282,3 @@ class MemoryTelemetry:
         if family is None or family.kind != kind or set(labels) != set(family.labels):
             raise HomeostatError(f"no {kind} {name} with labels {sorted(labels)} in homeostat.metric_names")
         return name, tuple(sorted(labels.items()))
-
-
-class ManualClock:
-    """A clock that stands still until told."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        """Return the time it was last set to."""
-        return self._now
-
-    def advance_to(self, time: datetime) -> None:
-        """Set the time.
-
-        Raises:
-            ValueError: ``time`` is before the current time; a clock that goes back breaks every fold.
-        """
-        if time < self._now:
-            raise ValueError(f"the clock shows {self._now.isoformat()} and can't go back to {time.isoformat()}")
-        self._now = time

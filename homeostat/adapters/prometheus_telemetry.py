@@ -1,7 +1,10 @@
 """Telemetry by prometheus-client: the families of ``homeostat.metric_names`` and nothing else."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from math import inf
 from pathlib import Path
+from time import time
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
@@ -51,6 +54,14 @@ class PrometheusTelemetry:
             HomeostatError: The family is unknown.
         """
         self._child(name, Gauge, labels).set(value)
+
+    def timestamp(self, name: str, at: datetime | None, now: datetime, **labels: str) -> None:
+        """Set a gauge to a time by the machine's clock: Prometheus, whose ``time()`` it is, knows no replay's.
+
+        Raises:
+            HomeostatError: The family is unknown.
+        """
+        self.gauge(name, time() - (now - at).total_seconds() if at else inf, **labels)
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add an observation to a histogram.

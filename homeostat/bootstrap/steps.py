@@ -54,7 +54,7 @@ def _decide(contract: Contract, ports: Ports, seed: int) -> Step:
 def _train(contract: Contract, ports: Ports, _: int) -> Step:
     from homeostat.steps.train import TrainStep
 
-    return TrainStep(contract, ports.registry, ports.offline, ports.telemetry, ports.workdir)
+    return TrainStep(contract, ports.registry, ports.offline, ports.workdir)
 
 
 def _judge(contract: Contract, ports: Ports, _: int) -> Step:

@@ -40,7 +40,7 @@ def build_lane(contract: Contract, stack: Ports, hook: Hook, number: int, lane: 
     from homeostat.steps.ingest import IngestStep
 
     row = next(row for row in FLOW if row.step == "ingest")
-    step = IngestStep(contract, stack.online, stack.telemetry, lane.holds)
+    step = IngestStep(contract, stack.online, stack.telemetry, lane.holds, lane=number)
     memory = memory_span(row.step, contract)
     return Worker(row, step, lane, stack.telemetry, product=contract.product, memory=memory, hook=hook, lane=number)
 

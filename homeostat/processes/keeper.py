@@ -17,6 +17,7 @@ from homeostat.ports import Clock
 from homeostat.processes.crash import crash_hook
 from homeostat.processes.instance import CLOCK, Heartbeat, Instance
 from homeostat.processes.life import Life, life
+from homeostat.processes.patience import WaitGauge
 from homeostat.processes.rounds import KEPT, Rounds
 from homeostat.processes.stores import open_products
 from homeostat.settings import Settings
@@ -32,9 +33,15 @@ _log = logging.getLogger("homeostat.keeper")
 class BackOff:
     """Leaves a product alone for a while after something that may heal by itself."""
 
-    def __init__(self, rounds: Rounds, look: Callable[[], object] = lambda: None) -> None:
-        """Take the product's rounds, and what is called before each pass, also while they are left alone."""
+    def __init__(
+        self,
+        rounds: Rounds,
+        show: Callable[[bool], object] = lambda _: None,
+        look: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Take the rounds, who shows whether they wait, and what is called before each pass, also while they do."""
         self.rounds = rounds
+        self._show = show
         self._look = look
         self.trouble: str | None = None
         self._failures = 0
@@ -51,11 +58,13 @@ class BackOff:
             wait_s = min(error.retry_after_s * 2**self._failures, _MOST_BACK_OFF_S)
             _log.warning("%s: trying again in %.0f s: %s", self.rounds.product, wait_s, error)
             self.trouble = str(error)
+            self._show(True)  # noqa: FBT003 - whether it waits
             self._failures += 1
             self._until = monotonic() + wait_s
             return False
         self._failures = 0
         self.trouble = None
+        self._show(False)  # noqa: FBT003
         return not moved
 
 
@@ -95,7 +104,13 @@ def main(home: Path) -> None:
         mine.work()
         _log.info("keeping %s", ", ".join(instance.products))
         heartbeat = Heartbeat(home, "keeper", os.getpid())
-        keep([BackOff(one) for one in rounds], clock, heartbeat, mine, promptly=stream)
+        keep(
+            [BackOff(one, WaitGauge(telemetry, one.product, "keeper")) for one in rounds],
+            clock,
+            heartbeat,
+            mine,
+            promptly=stream,
+        )
     _log.info("ended")
 
 

@@ -1,15 +1,37 @@
 """How a process begins while a server is away: it waits as a running one does, and says what for."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Event
 from typing import TypeVar
 
 from homeostat.errors import TransientError
+from homeostat.metric_names import WAITING
+from homeostat.ports import Telemetry
 
 Done = TypeVar("Done")
 
 _log = logging.getLogger("homeostat.patience")
+
+
+class WaitGauge:
+    """Shows on the metrics page whether a process waits for a server or a disk, where alerts see it."""
+
+    def __init__(self, telemetry: Telemetry, product: str, process: str) -> None:
+        """Take whose waiting it is; until it is told otherwise it waits for nothing."""
+        self._telemetry = telemetry
+        self._labels = {"product": product, "process": process}
+        self(False)  # noqa: FBT003
+
+    def __call__(self, waits: bool) -> None:  # noqa: FBT001 - all that there is to say
+        """Say whether it waits now."""
+        self._telemetry.gauge(WAITING, float(waits), **self._labels)
+
+
+def waits_of(telemetry: Telemetry, products: Iterable[str], process: str) -> Callable[[str, bool], None]:
+    """Return what shows of each product of a process whether it waits."""
+    gauges = {product: WaitGauge(telemetry, product, process) for product in products}
+    return lambda product, waits: gauges[product](waits)
 
 
 class Patience:
@@ -19,7 +41,9 @@ class Patience:
     'open'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, show: Callable[[bool], object] = lambda _: None) -> None:
+        """Take who shows whether it waits."""
+        self.show = show
         self.trouble: str | None = None
         """What it waits for, None while all goes through."""
 
@@ -41,10 +65,12 @@ class Patience:
             except TransientError as error:
                 if self.trouble is None:
                     _log.warning("waiting until this passes: %s", error)
+                    self.show(True)  # noqa: FBT003 - whether it waits
                 self.trouble = f"waiting until this passes: {error}"
                 pause.wait(error.retry_after_s)
             else:
                 if self.trouble is not None:
                     _log.info("it has passed: going on")
+                    self.show(False)  # noqa: FBT003
                 self.trouble = None
                 return done

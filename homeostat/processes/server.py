@@ -25,6 +25,7 @@ from homeostat.processes.crash import crash_hook
 from homeostat.processes.instance import CLOCK, Heartbeat, Instance
 from homeostat.processes.life import Life, life
 from homeostat.processes.one_write import OneWriteProtocol
+from homeostat.processes.patience import waits_of
 from homeostat.processes.stores import Product, open_products
 from homeostat.serving import Front, build_front
 from homeostat.serving import Limits as FrontLimits
@@ -58,12 +59,18 @@ class Status:
         return Onlooker(self._product.contract, sight_of(self._product.contract, self._product.home))
 
 
+Show = Callable[[str, bool], object]  # of a product, whether it waits for a server or a disk
+
+
 class Watch(Thread):
     """Gives signs of life, and ends the server when a front has failed: the next process starts anew from the log."""
 
-    def __init__(self, fronts: Mapping[str, Front], heartbeat: Heartbeat, end: Callable[[], object]) -> None:
-        """Take what is watched, and how to end the server."""
+    def __init__(
+        self, fronts: Mapping[str, Front], heartbeat: Heartbeat, end: Callable[[], object], show: Show
+    ) -> None:
+        """Take what is watched, how to end the server, and who shows of a product whether it waits."""
         super().__init__(name="watch", daemon=True)
+        self._show = show
         self._fronts = fronts
         self._heartbeat = heartbeat
         self._end = end
@@ -73,6 +80,8 @@ class Watch(Thread):
     def run(self) -> None:
         """Watch until the end."""
         while not self._over.wait(_BEAT_S):
+            for name, front in self._fronts.items():
+                self._show(name, front.waits)
             passed = [front.passed for front in self._fronts.values()]
             known = [time for time in passed if time is not None]
             self._heartbeat.beat(datetime.now(UTC), min(known) if len(known) == len(passed) else None)
@@ -117,10 +126,16 @@ def main(home: Path) -> int:
             access_log=False,
             timeout_graceful_shutdown=_DRAIN_S,
         )
-        return serve(uvicorn.Server(config), fronts, Heartbeat(home, "server", os.getpid()), mine)
+        return serve(
+            uvicorn.Server(config),
+            fronts,
+            Heartbeat(home, "server", os.getpid()),
+            mine,
+            waits_of(telemetry, products, "server"),
+        )
 
 
-def serve(server: uvicorn.Server, fronts: Mapping[str, Front], heartbeat: Heartbeat, mine: Life) -> int:
+def serve(server: uvicorn.Server, fronts: Mapping[str, Front], heartbeat: Heartbeat, mine: Life, show: Show) -> int:
     """Run fronts and web server; requests in hand are answered, then what the fronts have taken is finished."""
 
     def end() -> None:
@@ -128,7 +143,7 @@ def serve(server: uvicorn.Server, fronts: Mapping[str, Front], heartbeat: Heartb
 
     for front in fronts.values():
         front.start()
-    watch = Watch(fronts, heartbeat, end)
+    watch = Watch(fronts, heartbeat, end, show)
     watch.start()
     mine.work(end)
     _log.info("serving %s", ", ".join(fronts))

@@ -35,7 +35,7 @@ from homeostat.processes.instance import Heartbeat
 from homeostat.processes.keeper import BackOff, keep
 from homeostat.processes.life import Life, life
 from homeostat.processes.one_write import OneWriteProtocol
-from homeostat.processes.patience import Patience
+from homeostat.processes.patience import Patience, WaitGauge
 from homeostat.processes.rounds import Rounds
 from homeostat.processes.stores import Product, alone_at_stores
 from homeostat.settings import Settings
@@ -142,7 +142,7 @@ class Turn:
         rounds = patiently(partial(Rounds, product, service.telemetry, service.workers()))
         patiently(partial(follow_registry, product.contract, service.settings, service.process, WEBHOOK_PATH))
         service.life.work()
-        self._back_off = BackOff(rounds, self._look)
+        self._back_off = BackOff(rounds, service.patience.show, self._look)
         _log.info("%s: %s for %s", service.process, ", ".join(service.steps), product.contract.product)
         keep([self._back_off], service.clock, service.heartbeat, service.life, promptly=False)
 
@@ -215,4 +215,5 @@ def _service(process: str, settings: Settings, mine: Life) -> Service:
         clock=instance_clock(None),
         hook=crash_hook(settings.crash_at),
         life=mine,
+        patience=Patience(WaitGauge(telemetry, contract.product, process)),
     )

@@ -6,7 +6,7 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -18,6 +18,7 @@ from homeostat.processes.crash import crash_hook
 from homeostat.processes.drift_pages import DriftPages
 from homeostat.processes.instance import CLOCK, CONTRACT, Heartbeat, Instance
 from homeostat.processes.life import life
+from homeostat.processes.patience import waits_of
 from homeostat.processes.rounds import TRAINED
 from homeostat.processes.stores import open_products
 from homeostat.settings import Settings
@@ -35,8 +36,9 @@ def run_trainings(
     workers: Mapping[str, Runner],
     clock: Clock,
     pass_s: float,
+    *,
     pages: Mapping[str, DriftPages] | None = None,
-    troubles: MutableMapping[str, str] | None = None,
+    show: Callable[[str, str | None], object] = lambda *_: None,
 ) -> None:
     """Answer retrain requests for ever: the process may be ended at any moment, its study goes on in the next one.
 
@@ -45,10 +47,9 @@ def run_trainings(
         clock: Of the instance.
         pass_s: How long to wait between two looks for requests.
         pages: By product, what has the page of a drift made once its training has been answered.
-        troubles: Filled with what each product waits for, by name, while it does.
+        show: Told of each product what it waits for, None when nothing.
     """
     pause = Event()  # never set
-    troubles = {} if troubles is None else troubles
     while True:
         wait_s = pass_s
         for product, worker in workers.items():
@@ -58,10 +59,10 @@ def run_trainings(
                     _log.info("%s: answered what was asked", product)
                     if page:
                         page.follow()
-                troubles.pop(product, None)
+                show(product, None)
             except TransientError as error:
                 _log.warning("%s: trying again: %s", product, error)
-                troubles[product] = str(error)
+                show(product, str(error))
                 wait_s = max(wait_s, error.retry_after_s)
             if page:
                 page.go_on()
@@ -74,7 +75,8 @@ def main(home: Path) -> None:
     with life(home):
         instance = Instance.load(home)
         stream = instance.clock == "stream"
-        products = open_products(home, instance, process_telemetry())
+        telemetry = process_telemetry()
+        products = open_products(home, instance, telemetry)
         settings = Settings()
         hook = crash_hook(settings.crash_at)
         workers = {
@@ -85,7 +87,13 @@ def main(home: Path) -> None:
         _log.info("training for %s", ", ".join(workers))
         Thread(target=_beat, args=(Heartbeat(home, "trainer", os.getpid()),), daemon=True).start()
         clock, pass_s = instance_clock(home / CLOCK if stream else None), _STREAM_PASS_S if stream else _PASS_S
-        run_trainings(workers, clock, pass_s, pages if settings.drift_pages else None)
+        pages = pages if settings.drift_pages else {}
+        shown = waits_of(telemetry, products, "trainer")
+
+        def show(product: str, trouble: str | None) -> None:
+            shown(product, trouble is not None)
+
+        run_trainings(workers, clock, pass_s, pages=pages, show=show)
 
 
 def _beat(heartbeat: Heartbeat) -> None:

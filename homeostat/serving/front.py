@@ -84,6 +84,7 @@ class Front:
         self._looked_at = -_READINESS_S
         self._began_at, self._rows = 0.0, 0  # of the batch in hand
         self._raw_events, self._raw_labels = (topic_name(contract.product, topic) for topic in EXTERNAL)
+        self._waits = False
         self._why_not: str | None = "starting: folding the log's tail into memory"
         self._thread = Thread(target=self._live, name=f"front-{contract.product}", daemon=True)
 
@@ -96,6 +97,11 @@ class Front:
     def passed(self) -> datetime | None:
         """The clock's time at the start of the last pass that went through; the log says whether anything is unread."""
         return self._passed
+
+    @property
+    def waits(self) -> bool:
+        """Whether a server or a disk that is away keeps it from its work."""
+        return self._waits or (self._queries is not None and self._queries.waits)
 
     @property
     def waiting_rows(self) -> int:
@@ -202,8 +208,10 @@ class Front:
             _log.warning("%s: trying again in %.1f s: %s", self.contract.product, wait_s, error)
             self._why_not = f"trying again in {wait_s:.1f} s: {error}"
             self._looked_at = -_READINESS_S
+            self._waits = True
             self._pause.wait(wait_s)
             return False
+        self._waits = False
         return True
 
     def _restore(self) -> None:

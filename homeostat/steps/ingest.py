@@ -14,7 +14,7 @@ from homeostat.features.builder import FeatureBuilder
 from homeostat.features.tables import Raw, Table, event_reader, label_reader, values_at
 from homeostat.features.vectors import same_cells
 from homeostat.features.windows import EPOCH, microseconds
-from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
+from homeostat.metric_names import EVENTS, FEATURE_TIME, QUARANTINED
 from homeostat.ports import OnlineFeatures, Telemetry
 from homeostat.records import DeadLetter, Label, RawEvent, RawLabel, Record, derived_id
 from homeostat.tabular import FEW, as_records, feature_rows, single_rows, utc_times
@@ -44,14 +44,17 @@ class IngestStep:
         online: OnlineFeatures,
         telemetry: Telemetry,
         holds: Callable[[str], bool] | None = None,
+        *,
+        lane: int = 0,
     ) -> None:
-        """Take the stores; ``holds`` says of an entity whether its events come here and not to another process."""
+        """Take the stores; ``holds`` says of an entity whether its events come by this lane of the raw topics."""
         self._product = contract.product
         self._event, self._label = contract.event, contract.label
         self._lateness_us = contract.event.allowed_lateness // _US
         self._online = online
         self._telemetry = telemetry
         self._holds = holds
+        self._lane = str(lane)
         self._event_reader = event_reader(contract)
         self._label_reader = label_reader(contract)
         self._builder = FeatureBuilder(contract)
@@ -83,10 +86,10 @@ class IngestStep:
         self._note_entities(batch.events)
 
     def tick(self, now: datetime) -> list[Record]:
-        """Report the age of the newest feature row, which grows while nothing comes in."""
+        """Report the time of the newest feature row, of each lane by itself: of all, the newest one counts."""
         if self._newest_us is not None:
-            age_s = max(0.0, (microseconds(now) - self._newest_us) / 1e6)
-            self._telemetry.gauge(FEATURE_FRESHNESS, age_s, product=self._product)
+            newest = _time(self._newest_us)
+            self._telemetry.timestamp(FEATURE_TIME, newest, now, product=self._product, lane=self._lane)
         return []
 
     def _sorted_out(self, records: Sequence[Record], now: datetime) -> _Batch:

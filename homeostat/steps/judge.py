@@ -15,7 +15,7 @@ from homeostat.healing.by_hand import incumbent
 from homeostat.healing.card import CARD_FILE, Card, as_html, as_markdown
 from homeostat.healing.closing import GUARDRAIL, SERVING, SHARE, verdict_id_of
 from homeostat.healing.operator import ACTIONS, actor_of, refusal, said, wish_of
-from homeostat.metric_names import CANARY_LOSS_DIFFERENCE, CANARY_ROWS
+from homeostat.metric_names import CANARY_LOSS_DIFFERENCE, CANARY_ROWS, STEP_CPU, TRAINING_CPU, TRAININGS
 from homeostat.ports import Aliases, CaseStore, ModelRegistry, OperatorDecision, Telemetry
 from homeostat.records import (
     Action,
@@ -44,6 +44,8 @@ class JudgeStep:
     operator, goes on being judged and does not run out of time; held, only a broken guardrail rejects it.
 
     What an operator wants of who serves becomes a verdict too, at once and with the evidence so far.
+
+    Trainings are counted here, each once by its id: a training itself may be a job whose metrics nobody reads.
     """
 
     def __init__(self, contract: Contract, registry: ModelRegistry, cases: CaseStore, telemetry: Telemetry) -> None:
@@ -55,20 +57,28 @@ class JudgeStep:
         self._telemetry = telemetry
         self._memory = CanaryMemory(contract.canary, contract.objective.metric)
         self._runs: dict[str, TrainingRun] = {}  # by the version that came of it
+        self._counted: set[str] = set()  # ids of trainings
         self._carded: Finding | None = None  # what the last card says
         self._looks: dict[str, tuple[object, int, Finding]] = {}  # what the last look saw, its number, its finding
         self._given: dict[tuple[str, str], datetime] = {}  # when a verdict was last given, by its id and actor
+        for status in TrainingStatus:  # a counter that springs up at 1 has no rate: the first failure would go unseen
+            telemetry.count(TRAININGS, 0, product=contract.product, status=status.value)
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Answer each training run at once, and remember outcomes and answers for the next look."""
+        for record in records:
+            if isinstance(record, TrainingRun):
+                self._count(record)
         self.restore(records, now)
         return [self._answer(record, now) for record in records if isinstance(record, TrainingRun)]
 
     def restore(self, records: Sequence[Record], now: datetime) -> None:
         """Fold training runs, outcomes and answers into memory."""
         for record in records:
-            if isinstance(record, TrainingRun) and record.version is not None:
-                self._runs[record.version] = record
+            if isinstance(record, TrainingRun):
+                self._counted.add(record.run_id)
+                if record.version is not None:
+                    self._runs[record.version] = record
         self._memory.follow(record for record in records if isinstance(record, Prediction))  # say more
         self._memory.fold(record for record in records if isinstance(record, Outcome))
         span = self._policy.max_duration + self._policy.watch + self._contract.label.maturity
@@ -213,6 +223,15 @@ class JudgeStep:
             _log.warning("%s: no decision card now: %s", self._contract.product, error)
             return
         self._carded = seen
+
+    def _count(self, run: TrainingRun) -> None:
+        """Count a training that no earlier batch, nor an earlier process, has counted."""
+        if run.run_id in self._counted:
+            return
+        product = self._contract.product
+        self._telemetry.count(TRAININGS, product=product, status=run.status.value)
+        self._telemetry.count(TRAINING_CPU, run.cpu_s, product=product)
+        self._telemetry.count(STEP_CPU, run.cpu_s, product=product, step="train")
 
     def _measure(self, evidence: Mapping[str, Any]) -> None:
         product = self._contract.product

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from math import inf
 from typing import Any
 
 from homeostat.contract.model import Contract
@@ -29,7 +28,7 @@ from homeostat.healing.closing import (
 )
 from homeostat.healing.envelope import outside
 from homeostat.healing.outcomes import OUTCOMES, tell, tell_it_waits
-from homeostat.metric_names import APPROVAL_LEFT, APPROVAL_WAIT, CASE_AGE, CASE_STATE, DECISIONS
+from homeostat.metric_names import APPROVAL_DUE, APPROVAL_SINCE, CASE_SINCE, CASE_STATE, DECISIONS
 from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, Telemetry
 from homeostat.records import HOMEOSTAT, Action, CanaryVerdict, Case, CaseState, Promotion, Record, derived_id
 
@@ -276,12 +275,11 @@ class PromoteStep:
 
     def _show(self, case: Case, now: datetime) -> None:
         product = self._contract.product
-        age_s = (now - case.since).total_seconds() if case.since else 0.0
-        self._telemetry.gauge(CASE_AGE, max(0.0, age_s), product=product)
-        waited_s = (now - case.waiting_since).total_seconds() if case.waiting_since else 0.0
-        self._telemetry.gauge(APPROVAL_WAIT, max(0.0, waited_s), product=product)
+        if case.since is not None:
+            self._telemetry.timestamp(CASE_SINCE, case.since, now, product=product)
+        self._telemetry.timestamp(APPROVAL_SINCE, case.waiting_since, now, product=product)
         due = approval_due(case, self._contract.canary.approval_deadline)
-        self._telemetry.gauge(APPROVAL_LEFT, (due - now).total_seconds() if due else inf, product=product)
+        self._telemetry.timestamp(APPROVAL_DUE, due, now, product=product)
         if case.state is not self._shown:
             for one in CaseState:
                 self._telemetry.gauge(CASE_STATE, float(one is case.state), product=product, state=one.value)

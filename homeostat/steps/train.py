@@ -15,8 +15,7 @@ from homeostat.drift.profile import FILE as PROFILE_FILE
 from homeostat.drift.profile import build_profile
 from homeostat.drift.seasonal import with_season
 from homeostat.errors import InvalidRecordError, ModelError, TransientError
-from homeostat.metric_names import TRAINING_CPU, TRAININGS
-from homeostat.ports import ModelPackage, ModelRegistry, OfflineFeatures, Telemetry
+from homeostat.ports import ModelPackage, ModelRegistry, OfflineFeatures
 from homeostat.records import Record, RetrainRequest, TrainingRun, TrainingStatus, derived_id
 from homeostat.training.attribution import attribution
 from homeostat.training.champion import Champion, load_champion
@@ -44,17 +43,13 @@ class TrainStep:
         contract: Contract,
         registry: ModelRegistry,
         offline: OfflineFeatures,
-        telemetry: Telemetry,
         workdir: Path,
     ) -> None:
         """Take where models and rows are, and the folder for studies and notes."""
         self._contract = contract
         self._registry = registry
         self._offline = offline
-        self._telemetry = telemetry
         self._workdir = workdir
-        for status in TrainingStatus:  # a counter that springs up at 1 has no rate: the first failure would go unseen
-            telemetry.count(TRAININGS, 0, product=contract.product, status=status.value)
 
     def handle(self, records: Sequence[Record], now: datetime) -> list[Record]:
         """Train once for each request, in order.
@@ -84,8 +79,6 @@ class TrainStep:
             reason = f"training failed: {type(error).__name__}: {error}"
             run = _run(request, now, TrainingStatus.FAILED, reason)
         run = replace(run, cpu_s=process_time() - started)
-        self._telemetry.count(TRAININGS, product=self._contract.product, status=run.status)
-        self._telemetry.count(TRAINING_CPU, run.cpu_s, product=self._contract.product)
         self._note(run)
         return run
 

@@ -42,7 +42,13 @@ def predict(service: Service) -> int:
     served = {contract.product: Served(front, status, lambda: stack.ledger, decisions)}
     app = build_app(served, desk, telemetry.render, Limits(gate=gate))
     server = uvicorn.Server(web_config(Measured(app, {contract.product: contract}, telemetry), service.settings))
-    return serve(server, {contract.product: front}, service.heartbeat, service.life)
+    return serve(
+        server,
+        {contract.product: front},
+        service.heartbeat,
+        service.life,
+        lambda _, waits: service.patience.show(waits),
+    )
 
 
 if __name__ == "__main__":

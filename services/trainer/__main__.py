@@ -16,14 +16,20 @@ def train(service: Service) -> int:
     """Answer retrain requests until the end."""
     product, settings, patience = service.product, service.settings, service.patience
     name, stack = product.contract.product, product.stack
-    works, troubles = False, dict[str, str]()
-    with watched(service, lambda: troubles.get(name) if works else patience.missing):
+    works, trouble = False, None
+
+    def show(_: str, now: str | None) -> None:
+        nonlocal trouble
+        trouble = now
+        patience.show(trouble is not None)
+
+    with watched(service, lambda: trouble if works else patience.missing):
         workers, pages = service.workers(), None
         if settings.drift_pages and settings.contract is not None:
             made = partial(DriftPages, settings.home, settings.contract, product.home, name, stack.log)
             pages = {name: patience.until_done(made)}
         works = True
-        run_trainings({name: workers["train"]}, service.clock, pass_s=0.5, pages=pages, troubles=troubles)
+        run_trainings({name: workers["train"]}, service.clock, pass_s=0.5, pages=pages, show=show)
     return 0
 
 

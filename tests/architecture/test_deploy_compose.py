@@ -19,6 +19,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 DEPLOYED: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
 SERVICES: dict[str, Any] = DEPLOYED["services"]
 PROCESSES = {row.process for row in FLOW}
+SCALED = {row.process for row in FLOW if row.shared}  # more than one of them may run
 LOOPBACK = "127.0.0.1:"
 NO_SECRETS = {"CONTRACT", "KAFKA_LANES", "KAFKA_CLIENT"}  # these have a default
 WITHOUT_HEALTH = {"traffic"}  # it serves nobody
@@ -54,7 +55,17 @@ def test_prometheus_scrapes_every_process_under_its_name() -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
     [job] = [job for job in config["scrape_configs"] if job["job_name"] == "homeostat"]
     found = {target["labels"]["process"]: target["targets"] for target in job["static_configs"]}
-    assert found == {process: [f"{process}:8080"] for process in PROCESSES}
+    assert found == {process: [f"{process}:8080"] for process in PROCESSES - SCALED}
+
+
+def test_each_of_several_processes_of_a_kind_is_scraped_by_itself() -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    [job] = [job for job in config["scrape_configs"] if job["job_name"] == "homeostat"]
+    [found] = job["dns_sd_configs"]
+    assert (set(found["names"]), found["type"], found["port"]) == (SCALED, "A", 8080)
+    assert {"source_labels": ["__meta_dns_name"], "regex": "(.+)", "target_label": "process"} in job["relabel_configs"]
+    page = (ROOT / "deploy" / "README.md").read_text()
+    assert set(re.findall(r"--scale (\w+)=", page)) <= SCALED
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -86,6 +86,12 @@ def test_the_processes_are_those_of_the_map() -> None:
     assert named("PodDisruptionBudget").keys() == PROCESSES - {"trainer"}
 
 
+def test_what_runs_as_a_job_is_counted_where_its_records_are_read() -> None:
+    stays = named("Deployment").keys()
+    assert {row.process for row in FLOW if row.job} == PROCESSES - stays
+    assert all(row.job for row in FLOW if row.process not in stays)
+
+
 @pytest.mark.parametrize("name", PODS)
 def test_a_pod_is_restricted_bounded_and_without_a_token(name: str) -> None:
     spec = PODS[name]["spec"]

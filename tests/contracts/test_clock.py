@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from homeostat.adapters.memory import ManualClock
+from homeostat.adapters.manual_clock import ManualClock
 from homeostat.adapters.stream_clock import UNSET, StreamClock
 from homeostat.adapters.system_clock import SystemClock
 from homeostat.errors import HomeostatError

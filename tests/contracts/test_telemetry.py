@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import time
 from urllib.request import urlopen
 
 import pytest
@@ -10,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.errors import HomeostatError
-from homeostat.metric_names import DRIFT_PSI, LATENCY, METRICS, PREDICTIONS, QUARANTINED
+from homeostat.metric_names import DRIFT_PSI, FEATURE_TIME, LATENCY, METRICS, PREDICTIONS, QUARANTINED
 from homeostat.ports import Telemetry
 
 ARM = {"product": "parcels", "version": "3", "arm": "champion"}
@@ -57,6 +59,22 @@ def test_a_gauge_keeps_the_last_value(case: Case) -> None:
     for value in (0.3, 0.1):
         case.telemetry.gauge(DRIFT_PSI, value, product="parcels", feature="weight")
     assert case.value(DRIFT_PSI, product="parcels", feature="weight") == 0.1
+
+
+def test_a_time_of_now_is_shown_as_it_is_and_never_as_infinity(case: Case) -> None:
+    now = datetime.now(UTC)
+    for lane, at in (("0", now - timedelta(hours=1)), ("1", None)):
+        case.telemetry.timestamp(FEATURE_TIME, at, now, product="parcels", lane=lane)
+    assert case.value(FEATURE_TIME, product="parcels", lane="0") == pytest.approx(now.timestamp() - 3600, abs=60)
+    assert case.value(FEATURE_TIME, product="parcels", lane="1") == float("inf")
+
+
+def test_a_time_of_a_replay_is_shown_by_the_machine_s_clock() -> None:
+    registry, then = CollectorRegistry(), datetime(2013, 3, 1, tzinfo=UTC)
+    telemetry = PrometheusTelemetry(registry)
+    telemetry.timestamp(FEATURE_TIME, then - timedelta(hours=1), then, product="parcels", lane="0")
+    shown = registry.get_sample_value(FEATURE_TIME, {"product": "parcels", "lane": "0"})
+    assert time() - shown == pytest.approx(3600, abs=60)
 
 
 def test_a_histogram_takes_every_observation(case: Case) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from homeostat.adapters.memory import MemoryLog, MemoryTelemetry
 from homeostat.codec import decode
 from homeostat.errors import TransientError
 from homeostat.flow import Row, topic_name
-from homeostat.metric_names import CONSUMER_LAG
+from homeostat.metric_names import CONSUMER_LAG, STEP_CPU
 from homeostat.ports import NewMessage
 from homeostat.records import DeadLetter, Label, RawLabel, Record
 from homeostat.worker import BATCH_ROWS, Worker
@@ -140,6 +141,17 @@ def test_a_backlog_is_worked_off_before_the_step_says_anything_of_the_world() ->
     log.append([NewMessage(RAW, f"m{i}".encode()) for i in range(2 * BATCH_ROWS + 1)], T0)
     assert worker(log, step).run_once(LAST) == 2 * BATCH_ROWS + 1
     assert step.looks == [2 * BATCH_ROWS + 1]
+
+
+@pytest.mark.parametrize("job", [False, True])
+def test_what_a_job_s_work_takes_is_told_by_its_records_alone(log: MemoryLog, *, job: bool) -> None:
+    telemetry = MemoryTelemetry()
+    made = Worker(replace(ROW, job=job), Echo(), log, telemetry, product="p", memory=timedelta(0))
+    assert made.run_once(LAST)
+    assert (telemetry.value(STEP_CPU, product="p", step="ingest") is None) is job
+    assert not made.run_once(LAST)  # to look for work takes time too, where a process stays to do so
+    assert telemetry.value(STEP_CPU, product="p", step="ingest") is not None
+    assert made.cpu_s > 0
 
 
 def test_what_a_step_fails_to_handle_is_seen_to_pile_up_and_to_be_worked_off(log: MemoryLog) -> None:

@@ -15,10 +15,11 @@ from homeostat.bootstrap import LazyStack, build_workers
 from homeostat.contract.load import load_contract
 from homeostat.errors import TransientError
 from homeostat.flow import topic_name
-from homeostat.metric_names import CONSUMER_LAG
+from homeostat.metric_names import CONSUMER_LAG, WAITING
 from homeostat.ports import NewMessage
 from homeostat.processes.instance import Heartbeat, run_folder
 from homeostat.processes.keeper import BackOff
+from homeostat.processes.patience import WaitGauge
 from homeostat.records import Case
 from homeostat.settings import Settings
 from homeostat.tabular import json_rows
@@ -66,7 +67,10 @@ class Site:
         self._now = BEGIN + timedelta(days=1)
         self._sent = 0
         workers = build_workers(contract, self.stack, 7, ("ingest", "archive"))
-        self.steps = {name: BackOff(Driven(made)) for name, made in workers.items()}  # type: ignore[arg-type]
+        self.steps = {
+            name: BackOff(Driven(made), WaitGauge(self.telemetry, self.product, name))  # type: ignore[arg-type]
+            for name, made in workers.items()
+        }
 
     def restarted(self) -> "Site":
         """The same with processes that begin now."""
@@ -102,11 +106,15 @@ class Site:
         return {name: step.trouble for name, step in self.steps.items() if step.trouble}
 
     def lag(self, step: str, topic: str) -> float:
+        return self._shown(CONSUMER_LAG, f'step="{step}"', f'topic="{topic}"')
+
+    def waits(self, step: str) -> bool:
+        """What rings in the end."""
+        return bool(self._shown(WAITING, f'process="{step}"'))
+
+    def _shown(self, name: str, *labels: str) -> float:
         text = self.telemetry.render().decode()
-        labels = (f'step="{step}"', f'topic="{topic}"')
-        (line,) = [
-            line for line in text.splitlines() if line.startswith(CONSUMER_LAG) and all(part in line for part in labels)
-        ]
+        (line,) = [line for line in text.splitlines() if line.startswith(name) and all(part in line for part in labels)]
         return float(line.rsplit(" ", 1)[1])
 
     def assert_whole(self) -> None:
@@ -153,9 +161,11 @@ def test_a_store_that_cannot_be_written_stops_work_until_it_can(
     assert said in site.troubles["archive"]
     assert "it goes on once" in site.troubles["archive"]
     assert site.lag("archive", "features") > 0
+    assert site.waits("archive")
     mend()
     site.work()
     assert site.troubles == {}
+    assert not site.waits("archive")
     site.assert_whole()
 
 

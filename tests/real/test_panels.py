@@ -116,6 +116,16 @@ def test_every_panel_shows_a_series(prometheus: Prometheus, begun: float) -> Non
     assert empty == []
 
 
+@pytest.mark.parametrize("title", ["Freshness: age", "In this state for: {{product}}"])
+def test_ages_are_those_of_the_stream_though_its_clock_is_years_ahead(
+    prometheus: Prometheus, begun: float, title: str
+) -> None:
+    [query] = [query for name, query in panels().items() if name.endswith(f": {title}")]
+    ages = [float(value) for one in series(prometheus, query, begun) for _, value in one["values"]]
+    assert ages
+    assert all(-5 < age < DAYS * 86_400 for age in ages)
+
+
 def test_every_mark_is_made_where_it_happened(prometheus: Prometheus, begun: float) -> None:
     assert {name for name, query in marks().items() if not series(prometheus, query, begun)} == HAPPENED_NOT
 

@@ -34,7 +34,8 @@ def test_every_process_of_the_map_has_its_service() -> None:
 def test_each_process_shows_its_health_and_its_numbers(deployed: Deployment) -> None:
     for name, port in deployed.ports.items():
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").json() == {"status": "alive"}, name
-        assert "homeostat_" in httpx.get(f"http://127.0.0.1:{port}/metrics").text, name
+        waits = f'homeostat_waiting_ratio{{process="{name}",product="{PRODUCT}"}} 0.0'
+        assert waits in httpx.get(f"http://127.0.0.1:{port}/metrics").text, name
 
 
 @pytest.mark.drill

@@ -11,7 +11,7 @@ from homeostat.contract.policies import CanaryPolicy
 from homeostat.healing.tags import vouched_tag
 from homeostat.inspection.instance import Heartbeat
 from homeostat.inspection.numbers import numbers_in
-from homeostat.metric_names import COST_PER_1K, FEATURE_FRESHNESS, LABEL_MATURITY, SLA_ATTAINMENT
+from homeostat.metric_names import COST_PER_1K, FEATURE_TIME, LABEL_MATURITY, SLA_ATTAINMENT
 from homeostat.ports import Aliases
 from homeostat.records import Action, CaseState, DeadLetter, DriftStatus, Promotion, TrainingRun, TrainingStatus
 
@@ -218,12 +218,17 @@ def test_numbers_come_from_the_metrics_of_this_product_alone(world: Any) -> None
     for product, value in (("toys", 0.9), ("others", 0.1)):
         telemetry.gauge(LABEL_MATURITY, value, product=product)
         telemetry.gauge(SLA_ATTAINMENT, value, product=product)
-        telemetry.gauge(FEATURE_FRESHNESS, 100 * value, product=product)
+        for lane in (0, 1):  # of all lanes the newest row counts
+            telemetry.timestamp(
+                FEATURE_TIME, world.now - (lane + value) * DAY, world.now, product=product, lane=str(lane)
+            )
         telemetry.gauge(COST_PER_1K, value, product=product, part="serving")
     status = world.status(numbers=numbers_in(telemetry.render().decode(), "toys"))
     assert status["label_maturity_ratio"] == 0.9
     assert status["sla"]["attainment_ratio"] == 0.9
-    assert status["feature_freshness_s"] == 90.0
+    assert status["feature_freshness_s"] == pytest.approx(
+        0.9 * DAY.total_seconds(), abs=60
+    )  # though its clock is a replay's
     assert status["cost_per_1k_usd"] == {"serving": 0.9}
 
 

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.errors import HomeostatError, TransientError
+from homeostat.metric_names import WAITING
 from homeostat.processes import keeper
 from homeostat.processes.keeper import BackOff
+from homeostat.processes.patience import WaitGauge
 
 from .conftest import START
 
@@ -49,6 +52,18 @@ def test_what_may_heal_by_itself_is_left_alone_longer_each_time(tick: Any) -> No
     assert script.runs == 2
     tick.now += 0.2
     assert product.run(START)
+
+
+def test_that_it_waits_is_shown_from_the_failure_until_a_round_goes_through(tick: Any) -> None:
+    telemetry = MemoryTelemetry()
+    script = Script(0, TransientError("the disk is full"), TransientError("the disk is full"), 0)
+    product = BackOff(script, WaitGauge(telemetry, "turbines", "joiner"))  # type: ignore[arg-type]
+    shown = []
+    for _ in range(4):
+        product.run(START)
+        shown.append(telemetry.value(WAITING, product="turbines", process="joiner"))
+        tick.now += 5
+    assert shown == [0, 1, 1, 0]
 
 
 def test_a_round_that_moved_something_is_not_the_last_one(tick: Any) -> None:

@@ -7,7 +7,8 @@ from homeostat.processes.patience import Patience
 
 
 def test_what_passes_is_tried_until_it_goes_through_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    patience, said = Patience(), []
+    shown: list[bool] = []
+    patience, said = Patience(shown.append), []
     answers = iter([*(TransientError(f"the database is away, try {i}", 0.0) for i in range(50)), "open"])
 
     def act():
@@ -25,6 +26,7 @@ def test_what_passes_is_tried_until_it_goes_through_and_told_once(caplog: pytest
     assert said[0].startswith("starting")
     assert said[50] == "waiting until this passes: the database is away, try 49"
     assert patience.missing == said[0]
+    assert shown == [True, False]
 
 
 def test_what_goes_through_at_once_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:

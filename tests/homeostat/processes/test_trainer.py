@@ -12,8 +12,8 @@ from .conftest import START
 class Requests:
     """A worker that says what it is told to, and ends the process with the last word."""
 
-    def __init__(self, troubles: dict[str, str]) -> None:
-        self.seen: list[dict[str, str]] = []
+    def __init__(self, troubles: dict[str, str | None]) -> None:
+        self.seen: list[dict[str, str | None]] = []
         self._troubles = troubles
         self._acts: list[Any] = [TransientError("the store is lost", 0.0), 0, KeyboardInterrupt()]
 
@@ -26,8 +26,8 @@ class Requests:
 
 
 def test_a_trainer_says_what_it_waits_for_while_it_does() -> None:
-    troubles: dict[str, str] = {}
+    troubles: dict[str, str | None] = {}
     requests = Requests(troubles)
     with pytest.raises(KeyboardInterrupt):
-        run_trainings({"turbines": requests}, SimpleNamespace(now=lambda: START), 0.0, troubles=troubles)  # type: ignore[dict-item,arg-type]
-    assert requests.seen == [{}, {"turbines": "the store is lost"}, {}]
+        run_trainings({"turbines": requests}, SimpleNamespace(now=lambda: START), 0.0, show=troubles.__setitem__)  # type: ignore[dict-item,arg-type]
+    assert requests.seen == [{}, {"turbines": "the store is lost"}, {"turbines": None}]

@@ -10,9 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from homeostat.adapters.memory import (
-    ManualClock,
-)
+from homeostat.adapters.manual_clock import ManualClock
 from homeostat.bootstrap import Stack
 from homeostat.contract.model import Contract
 from homeostat.ports import ModelPackage, ModelRegistry

@@ -4,7 +4,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from homeostat.adapters.memory import ManualClock
+from homeostat.adapters.manual_clock import ManualClock
 from homeostat.adapters.sqlite_log import SqliteLog
 from homeostat.serving import build_front
 from tests.homeostat.serving.conftest import CONTRACT, T0, event

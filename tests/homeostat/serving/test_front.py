@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from homeostat.adapters.memory import ManualClock
+from homeostat.adapters.manual_clock import ManualClock
 from homeostat.bootstrap import Stack
 from homeostat.codec import decode
 from homeostat.errors import InvalidRecordError, OverloadedError

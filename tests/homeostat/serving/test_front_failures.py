@@ -102,6 +102,7 @@ def test_a_store_that_fails_for_a_while_costs_time_and_no_row(
     sent.result(SOON_S)
     assert [a.event_id for a in asked.result(SOON_S) if isinstance(a, Prediction)] == ["e2", "q1"]
     assert shaky[part].left == 0  # type: ignore[attr-defined]
+    until(lambda: not front.waits, "it is told that the front works")
     assert stack.log.end("p.raw_events.v1") == 2
     assert stack.log.end("p.raw_labels.v1") == 1
     assert sorted({p.event_id for p in read(stack, "predictions")}) == ["e1", "e2", "q1"]  # type: ignore[attr-defined]
@@ -115,6 +116,7 @@ def test_a_store_that_never_comes_back_does_not_keep_the_front_from_stopping(
     front = make_front(replace(stack, online=ShakyOnline(10**9)))
     sent, asked = front.send([event(1)], []), front.predict([event(2)])
     sent.result(SOON_S)
+    until(lambda: front.waits, "it is told that the front waits")
     front.stop()
     with pytest.raises(TransientError, match="locked by a test"):
         asked.result(0)

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from homeostat.adapters.memory import ManualClock
+from homeostat.adapters.manual_clock import ManualClock
 from homeostat.bootstrap import Ports, Stack
 from homeostat.codec import encode
 from homeostat.errors import TransientError

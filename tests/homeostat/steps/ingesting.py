@@ -19,6 +19,7 @@ class FakeStores:
         self.online: dict[str, FeatureRow] = {}
         self.counts: dict[tuple[str, ...], float] = {}
         self.gauges: dict[str, float] = {}
+        self.times: dict[str, datetime] = {}
         self.broken = False
 
     def write(self, rows: Sequence[FeatureRow]) -> None:
@@ -32,6 +33,11 @@ class FakeStores:
 
     def gauge(self, name: str, value: float, **_labels: str) -> None:
         self.gauges[name] = value
+
+    def timestamp(self, name: str, at: datetime, now: datetime, *, product: str, lane: str) -> None:
+        assert now >= at
+        assert (product, lane) == ("calls", "0")
+        self.times[name] = at
 
     def observe(self, name: str, value: float, **_labels: str) -> None:
         raise AssertionError(name, value)

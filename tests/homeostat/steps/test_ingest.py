@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.errors import TransientError
-from homeostat.metric_names import EVENTS, FEATURE_FRESHNESS, QUARANTINED
+from homeostat.metric_names import EVENTS, FEATURE_TIME, QUARANTINED
 from homeostat.records import DeadLetter, FeatureRow, Label, RawEvent, RawLabel, Record
 from homeostat.steps.ingest import IngestStep
 from tests.homeostat.steps.ingesting import CONTRACT, FakeStores, at, event, label, only, reasons
@@ -141,12 +142,28 @@ def test_events_quarantined_rows_and_freshness_are_measured(step: IngestStep, st
         (QUARANTINED, "calls", "raw_events"): 1,
         (QUARANTINED, "calls", "raw_labels"): 1,
     }
-    assert stores.gauges == {FEATURE_FRESHNESS: 180.0}
+    assert stores.times == {FEATURE_TIME: at(1)}
 
 
 def test_before_the_first_event_there_is_no_freshness(step: IngestStep, stores: FakeStores) -> None:
     assert step.tick(at(0)) == []
-    assert stores.gauges == {}
+    assert stores.times == {}
+
+
+def test_after_a_restart_features_are_as_fresh_as_before(step: IngestStep, stores: FakeStores) -> None:
+    step.restore([event("a", 3)], at(5))
+    step.tick(at(5))
+    assert stores.times == {FEATURE_TIME: at(3)}
+
+
+def test_lanes_tell_their_newest_rows_each_by_itself() -> None:
+    telemetry, stores = MemoryTelemetry(), FakeStores()
+    for lane in (0, 1):
+        one = IngestStep(CONTRACT, stores, telemetry, lane=lane)  # type: ignore[arg-type]
+        one.handle([event("a", lane)], at(2))
+        one.tick(at(2))
+    told = [telemetry.value(FEATURE_TIME, product="calls", lane=str(lane)) for lane in (0, 1)]
+    assert told == [at(0).timestamp(), at(1).timestamp()]
 
 
 def test_restoring_writes_and_counts_nothing(step: IngestStep, stores: FakeStores) -> None:

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from homeostat.adapters.memory import MemoryCases, MemoryRegistry, MemoryTelemetry
 from homeostat.contract.model import Contract
-from homeostat.metric_names import CANARY_LOSS_DIFFERENCE, CANARY_ROWS
+from homeostat.metric_names import CANARY_LOSS_DIFFERENCE, CANARY_ROWS, STEP_CPU, TRAINING_CPU, TRAININGS
 from homeostat.ports import ModelPackage
 from homeostat.records import Action, Arm, CanaryVerdict, Case, CaseState, Outcome, TrainingRun, TrainingStatus
 from homeostat.steps.judge import JudgeStep
@@ -94,6 +95,31 @@ def test_a_training_without_a_candidate_travels_like_a_rejection(world: World, s
     verdict = only(world.step().handle([run(status, None)], NOW))
     assert (verdict.action, verdict.version, verdict.request_id) == (Action.REJECT, None, "second")
     assert verdict.reason == f"{status.value.replace('_', ' ')}: the receipt says so"
+
+
+def counted(world: World) -> tuple[float | None, ...]:
+    """Trainings that failed, CPU seconds of trainings, and those of the step, which the bill is made of."""
+    tell = world.telemetry.value
+    cpu_s = tell(TRAINING_CPU, product="toys"), tell(STEP_CPU, product="toys", step="train")
+    return tell(TRAININGS, product="toys", status="failed"), *cpu_s
+
+
+def test_a_training_is_counted_once_with_its_cpu_time_wherever_it_ran(world: World) -> None:
+    step = world.step()
+    assert counted(world) == (0, None, None)
+    step.handle([run(TrainingStatus.FAILED, None)], NOW)
+    assert counted(world) == (1, 3, 3)
+    step.handle([run(TrainingStatus.FAILED, None)], NOW)  # the batch comes again
+    assert counted(world) == (1, 3, 3)
+    step.handle([replace(run(TrainingStatus.FAILED, None), run_id="another")], NOW)
+    assert counted(world) == (2, 6, 6)
+
+
+def test_trainings_of_before_a_restart_are_not_counted_again(world: World) -> None:
+    step = world.step()
+    step.restore([run(TrainingStatus.FAILED, None)], NOW)
+    step.handle([run(TrainingStatus.FAILED, None)], NOW)
+    assert counted(world) == (0, None, None)
 
 
 @pytest.mark.parametrize(("challenger", "action"), [(0.7, Action.PROMOTE), (0.5, Action.REJECT)])

@@ -7,7 +7,7 @@ import pytest
 from homeostat.adapters.memory import MemoryCases, MemoryLedger, MemoryRegistry, MemoryTelemetry
 from homeostat.contract.model import Contract
 from homeostat.healing.closing import SERVING, entry_of
-from homeostat.metric_names import CASE_AGE, CASE_STATE
+from homeostat.metric_names import CASE_SINCE, CASE_STATE
 from homeostat.ports import Aliases, ModelPackage
 from homeostat.records import Action, CanaryVerdict, Case, CaseState, Promotion, derived_id
 from homeostat.steps.promote import PromoteStep
@@ -208,8 +208,8 @@ def test_the_cases_state_is_measured(world: World) -> None:
     assert world.telemetry.value(CASE_STATE, product="toys", state="training") == 0
 
 
-def test_the_cases_age_is_measured(world: World) -> None:
+def test_when_the_case_came_into_its_state_is_told(world: World) -> None:
     step = world.step()
     step.handle([START], NOW)
     step.tick(NOW + HOUR)
-    assert world.telemetry.value(CASE_AGE, product="toys") == HOUR.total_seconds()
+    assert world.telemetry.value(CASE_SINCE, product="toys") == NOW.timestamp()

@@ -8,12 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from homeostat.adapters.memory import MemoryRegistry, MemoryTelemetry
+from homeostat.adapters.memory import MemoryRegistry
 from homeostat.codec import decode, encode
 from homeostat.contract.model import Contract
 from homeostat.drift.profile import Profile
 from homeostat.errors import TransientError
-from homeostat.metric_names import TRAINING_CPU, TRAININGS
 from homeostat.ports import ModelPackage, ModelRegistry
 from homeostat.records import (
     DriftReport,
@@ -78,7 +77,7 @@ def run_of(step: TrainStep, request: RetrainRequest = REQUEST) -> TrainingRun:
 def step_of(
     contract: Contract, path: Path, offline: FakeOffline | None = None, registry: ModelRegistry | None = None
 ) -> TrainStep:
-    return TrainStep(contract, registry or MemoryRegistry(), offline or FakeOffline(), MemoryTelemetry(), path)
+    return TrainStep(contract, registry or MemoryRegistry(), offline or FakeOffline(), path)
 
 
 def test_a_candidate_is_registered_with_everything_that_explains_it(contract: Contract, tmp_path: Path) -> None:
@@ -242,13 +241,8 @@ def test_of_many_runs_the_newest_notes_are_kept(contract: Contract, tmp_path: Pa
     assert (tmp_path / "1.run").exists()
 
 
-def test_trainings_and_their_cpu_time_are_counted(contract: Contract, tmp_path: Path) -> None:
-    telemetry = MemoryTelemetry()
-    step = TrainStep(contract, MemoryRegistry(), FakeOffline(), telemetry, tmp_path)
-    run = run_of(step)
-    assert telemetry.value(TRAININGS, product="demo", status="candidate") == 1
-    assert telemetry.value(TRAINING_CPU, product="demo") == pytest.approx(run.cpu_s)
-    assert run.cpu_s > 0
+def test_a_run_says_what_cpu_time_it_took(contract: Contract, tmp_path: Path) -> None:
+    assert run_of(step_of(contract, tmp_path)).cpu_s > 0
 
 
 def test_time_and_restarts_alone_do_nothing(contract: Contract, tmp_path: Path) -> None:
