@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 import polars as pl
@@ -111,7 +112,7 @@ class Coder:
         self.columns = tuple(columns)
         self._edges = [np.asarray(column.edges) for column in columns]
         self._places: list[dict[object, int]] = [
-            {value: i for i, value in enumerate(column.categories)} for column in columns
+            {**{value: i for i, value in enumerate(column.categories)}, None: column.missing} for column in columns
         ]
 
     def codes(self, values: Sequence[Cells]) -> np.ndarray:
@@ -132,14 +133,15 @@ class Coder:
         found[np.isnan(numbers)] = self.columns[j].missing
         return found
 
-    def _categories(self, j: int, cells: Cells) -> list[int] | np.ndarray:
+    def _categories(self, j: int, cells: Cells) -> np.ndarray:
         places, missing = self._places[j], self.columns[j].missing
         if isinstance(cells, pl.Series):
             known = cells.cast(pl.Enum(self.columns[j].categories), strict=False).to_physical().cast(pl.Int32)
             found = known.fill_null(missing - 1).to_numpy(writable=True)
             found[cells.is_null().to_numpy()] = missing
             return found
-        return [missing if cell is None else places.get(cell, missing - 1) for cell in cells]
+        # no step of the interpreter a cell: a series of texts would have to be made first, which takes longer
+        return np.fromiter(map(places.get, cells, repeat(missing - 1)), dtype=np.int32, count=len(cells))
 
 
 def coarse(column: Bins, counts: np.ndarray) -> np.ndarray:

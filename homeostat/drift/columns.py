@@ -1,6 +1,7 @@
 """The tests of one column of a window against its reference."""
 
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import NormalDist
 
 import numpy as np
@@ -12,9 +13,12 @@ from homeostat.drift.damage import moved_share
 from homeostat.drift.distances import distances
 from homeostat.drift.embedding import EmbeddingTest
 from homeostat.drift.ks import KsTest, ks_test
+from homeostat.drift.numbers import NumbersTest
 from homeostat.drift.psi import PsiTest, psi_test
 from homeostat.drift.reference import Reference, training_reference
 from homeostat.records import DriftScore
+
+_NAMED = 5  # numbers of a vector in a report
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,12 @@ class ColumnTest:
     tests: int = field(default=1)
     distances: dict[str, float] = field(default_factory=dict)
     embedding: EmbeddingTest | None = None  # of a vector
+    numbers: NumbersTest | None = None  # of a vector, each by itself
 
     @property
     def p_value(self) -> float:
         """The smallest p-value, times the number of tests (Bonferroni)."""
-        smallest = min(test.p_value for test in (self.psi, self.ks, self.embedding) if test is not None)
+        smallest = min(test.p_value for test in (self.psi, self.ks, self.embedding, self.numbers) if test is not None)
         return min(1.0, smallest * self.tests)
 
     def moved(self, reference: np.ndarray, live: np.ndarray) -> float:
@@ -57,6 +62,8 @@ class ColumnTest:
             # the same floor as the index: both are in units of the symmetric divergence for small shifts
             apart, apart_limit = self.embedding.distance, self.embedding.limit(level / self.tests)
             drifted = drifted or (apart > apart_limit and self.embedding.effect >= policy.min_psi)
+        # by itself or not at all: thousands of others would dilute a number in any sum
+        moved = self.numbers.moved(level / self.tests, policy.min_psi) if self.numbers is not None else {}
         return DriftScore(
             name=self.name,
             psi=self.psi.index,
@@ -64,8 +71,8 @@ class ColumnTest:
             ks=distance,
             ks_limit=ks_limit,
             p_value=self.p_value,
-            drifted=drifted,
-            distances=self.distances,
+            drifted=drifted or bool(moved),
+            distances={**self.distances, **dict(islice(moved.items(), _NAMED))},
             embedding=apart,
             embedding_limit=apart_limit,
         )
@@ -86,7 +93,9 @@ def column_test(counts: WindowCounts, reference: Reference, j: int) -> ColumnTes
     told = distances(column, expected, live)
     if vector := reference.vectors.get(j):
         apart = vector.test(counts.vectors[j], int(live[:-1].sum()))
-        return ColumnTest(column.name, psi, None, tests=1 if apart is None else 2, distances=told, embedding=apart)
+        each = None if vector.numbers is None else vector.numbers.test(counts.numbers[j], float(live[:-1].sum()))
+        tests = 1 + (apart is not None) + (each is not None)
+        return ColumnTest(column.name, psi, None, tests, told, apart, each)
     if column.categorical:
         return ColumnTest(column.name, psi, None, distances=told)
     gap = ks_test(expected[:-1], live[:-1], reference.gap_design(j))

@@ -7,6 +7,7 @@ import numpy as np
 from homeostat.drift.bins import Cells, Coder
 from homeostat.drift.draws import WIDTH
 from homeostat.drift.embedding import Embedder
+from homeostat.drift.numbers import set_numbers
 from homeostat.drift.profile import Profile
 from homeostat.drift.seasons import HOURS, hours_of
 from homeostat.records import Cell
@@ -40,6 +41,8 @@ class WindowCounts:
         self.hours = np.zeros(HOURS[season.season] if season else 0)  # rows of each hour of the season
         self.texts = {j: np.zeros(len(text.counts)) for j, text in counter.profile.texts.items()}
         self.vectors = {j: np.zeros(WIDTH) for j in counter.profile.vectors}  # sums of their Fourier features
+        # vectors in which each number is set; nothing in an old profile says what to hold them against
+        self.numbers = {j: np.zeros(each.size) for j, each in counter.profile.vectors.items() if each.numbers}
 
     def add(self, values: Sequence[tuple[Cell, ...]], scores: Sequence[float], times_s: Sequence[float] = ()) -> None:
         """Count rows given as tuples in feature order, each with its score and event time."""
@@ -60,6 +63,8 @@ class WindowCounts:
                 self.texts[j] += text.counted(cells[j], tail)
             for j in self.vectors:
                 self.vectors[j] += self._total(j, cells[j])
+            for j in self.numbers:
+                self.numbers[j] += set_numbers(cells[j], self.numbers[j].size)  # type: ignore[arg-type] # as read
             flat = (codes + self.counter.starts[:-1]).ravel(order="K")
             self.bins += np.bincount(flat, minlength=self.bins.size)
             self.rows += len(codes)
@@ -85,7 +90,9 @@ class WindowCounts:
         self.bins += other.bins
         self.embedding += other.embedding
         self.hours += other.hours
-        for mine, others in ((self.texts, other.texts), (self.vectors, other.vectors)):
+        for mine, others in zip(
+            (self.texts, self.vectors, self.numbers), (other.texts, other.vectors, other.numbers), strict=True
+        ):
             for j, sums in others.items():
                 mine[j] += sums
 

@@ -14,6 +14,7 @@ from homeostat.drift.damage import priced, without_harmless
 from homeostat.drift.discovery import level_in_force
 from homeostat.drift.domain import DomainTest
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
+from homeostat.drift.numbers import NUMBER
 from homeostat.drift.performance import LossBlock, LossTest, announced_loss, loss_test
 from homeostat.drift.profile import Profile
 from homeostat.drift.reference import Reference, reference_of
@@ -257,4 +258,6 @@ def _words(score: DriftScore, policy: DriftPolicy) -> str:
             f"{score.name}: distance of the vectors {score.embedding:.3f}, calm windows stay under "
             f"{score.embedding_limit:.3f}; PSI along one direction {score.psi:.3f}, missing counted"
         )
+        moved = [f"{name} {index:.3f}" for name, index in score.distances.items() if name.startswith(NUMBER)]
+        text = f"{text}; PSI of set or not: {', '.join(moved)}" if moved else text
     return text if score.share is None else f"{text}; {score.share:.1%} of the model, may cost {score.damage:.4f}"

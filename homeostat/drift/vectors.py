@@ -9,6 +9,7 @@ import polars as pl
 from homeostat.drift.bins import Bins, number_bins
 from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.embedding import EmbeddingReference, EmbeddingTest, embedding_reference, embedding_test
+from homeostat.drift.numbers import NumbersReference, numbers_reference
 from homeostat.drift.training_windows import TrainingWindows, borne
 from homeostat.drift.vector_map import VectorMap, Vectors, fitted_map
 from homeostat.vectors import vector_rows
@@ -25,6 +26,7 @@ class VectorReference:
     size: int  # of a vector
     embedding: EmbeddingReference
     design: Design = INDEPENDENT
+    numbers: NumbersReference | None = None  # none in old profiles
 
     def test(self, total: np.ndarray, rows: int) -> EmbeddingTest | None:
         """Return how far a window's vectors have moved, None without any, or where the reference never varies.
@@ -79,9 +81,10 @@ def vector_reference(
     rows = vector_rows(cells.gather(sample), column.vector.size)
     place = None if known is None else known.place[sample]
     reference = embedding_reference(column.vector, rows, weights[sample], column.vector.seed, place)
+    numbers = numbers_reference(cells, column.vector.size, weights, known)
     if known is None:
-        return VectorReference(column.vector.size, reference)
-    return VectorReference(column.vector.size, *borne(known, column.vector, cells, reference))
+        return VectorReference(column.vector.size, reference, numbers=numbers)
+    return VectorReference(column.vector.size, *borne(known, column.vector, cells, reference), numbers=numbers)
 
 
 def _sampled(cells: pl.Series, weights: np.ndarray, size: int, seed: int) -> np.ndarray:

@@ -63,15 +63,17 @@ class Watch:
 
     def count(self, rows: Sequence[Prediction]) -> None:
         """Count live rows, each event once."""
-        for live, new in self.inputs.admit((row.event_id, row.event_time) for row in rows):
-            values, times = [rows[i].values for i in new], [rows[i].event_time.timestamp() for i in new]
-            live.counts.add(values, [rows[i].scores[self.version] for i in new], times)
-            live.sample.add([rows[i].event_id for i in new], values, times)
+        for live, new in self.inputs.admit([row.event_id for row in rows], [row.event_time for row in rows]):
+            admitted = [rows[i] for i in new.tolist()]
+            values, times = [row.values for row in admitted], [row.event_time.timestamp() for row in admitted]
+            live.counts.add(values, [row.scores[self.version] for row in admitted], times)
+            live.sample.add([row.event_id for row in admitted], values, times)
 
     def mature(self, rows: Sequence[Outcome]) -> None:
         """Add up the losses of mature rows, each event once."""
-        for block, new in self.losses.admit((row.event_id, row.event_time) for row in rows):
-            pairs = [(rows[i].scores[self.version], label) for i in new if (label := rows[i].label) is not None]
+        for block, new in self.losses.admit([row.event_id for row in rows], [row.event_time for row in rows]):
+            admitted = [rows[i] for i in new.tolist()]
+            pairs = [(row.scores[self.version], row.label) for row in admitted if row.label is not None]
             scores, labels = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
             block.add(row_losses(self._contract.objective.metric, labels, scores), scores, labels)
             block.outcomes += len(new) - len(pairs)
