@@ -137,14 +137,26 @@ def _shape(points: np.ndarray, share: np.ndarray, *, skewed: bool) -> tuple[floa
 
     Degrees are at most one less than the windows: few of them show too few. No correction: too few only raise the
     limit, and with the unbiased estimate 8 windows of a calm stream with daily memory alarmed three times as often.
-    Without ``skewed`` the offset is 0 (Satterthwaite).
+    Without ``skewed``, and where the third moment is what chance makes of so few windows, the offset is 0
+    (Satterthwaite).
     """
     ways = np.linalg.svd((points - share @ points) * np.sqrt(share)[:, None], compute_uv=False) ** 2
     if not ways.sum() > 0:
         return 1.0, 0.0
     ways /= ways.sum()
-    second, third = float(np.sum(ways**2)), float(np.sum(ways**3))
-    if not skewed:
-        return max(1.0, 1 / second), 0.0
-    shape = max(1.0, second**3 / third**2)
-    return shape, max(0.0, 1 - (shape * second) ** 0.5)
+    second = float(np.sum(ways**2))
+    if skewed and (shape := _skewed_shape(second, float(np.sum(ways**3)), np.sum(share**2))) * second < 1:
+        return shape, 1 - (shape * second) ** 0.5
+    return max(1.0, 1 / second), 0.0
+
+
+def _skewed_shape(second: float, third: float, spread: float) -> float:
+    """Return the degrees of freedom of a chi-square as skew as the sum, from power sums of a sample's eigenvalues.
+
+    What chance adds to the sums is taken off first: the moments of a Wishart matrix (Letac and Massam (2004), "All
+    invariant moments of the Wishart distribution", doi:10.1111/j.1467-9469.2004.01-043.x).
+    """
+    one = spread / (1 - spread)  # 1 / degrees of freedom of the windows
+    second = (second - one) / (1 + one)
+    third = (third - 3 * (one + one**2) * second - one**2) / (1 + 3 * one + 4 * one**2)
+    return max(1.0, second**3 / third**2) if second > 0 and third > 0 else np.inf
