@@ -30,7 +30,7 @@ from homeostat.adapters.kafka_log import KafkaLanes, KafkaLog
 from homeostat.ports import NewMessage
 from homeostat.settings import KafkaSettings
 
-settings = KafkaSettings(brokers={brokers!r}, lanes={lanes}, timeout_s=60)
+settings = KafkaSettings(brokers={brokers!r}, client={client!r}, lanes={lanes}, timeout_s=60)
 log, positions = KafkaLog(settings, {product!r}), {{}}
 
 def say(word, lane):
@@ -113,13 +113,14 @@ def assert_one_owner_each(members: list[Member], killed: Member, killed_at: floa
         assert all(end <= begin for (_, end), (begin, _) in pairwise(ordered)), (lane, ordered)
 
 
+@pytest.mark.parametrize("client", ["kafka-python", "librdkafka"])  # which reads and writes; the group is one for both
 def test_each_lane_has_one_owner_while_processes_come_leave_and_die_and_nothing_is_lost(
-    kafka: Kafka, product: str, tmp_path: Path
+    kafka: Kafka, product: str, tmp_path: Path, client: str
 ) -> None:
     source, sink = f"{product}.raw_events.v1", f"{product}.copies.v1"
     log = KafkaLog(KafkaSettings(brokers=kafka.brokers, lanes=LANES, timeout_s=60), product)
     log.lane(0).append([NewMessage(source, b"0 0")], datetime.now(UTC))
-    script = MEMBER.format(brokers=kafka.brokers, lanes=LANES, product=product, source=source, sink=sink)
+    script = MEMBER.format(brokers=kafka.brokers, client=client, lanes=LANES, product=product, source=source, sink=sink)
     stays, dies = members = [Member(script, tmp_path), Member(script, tmp_path)]
     try:
         wait_until_shared(log, source, members)

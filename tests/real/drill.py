@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, sleep
+from time import sleep
+from typing import NamedTuple, Self
 
-import httpx
 import numpy as np
 import polars as pl
 
-from homeostat.adapters.feast_features import FeastOfflineFeatures
-from homeostat.contract.load import load_contract
 from homeostat.errors import InvalidRecordError, TransientError
 from homeostat.flow import topic_name
 from homeostat.ports import EventLog, NewMessage
 
+from .deployment import PROCESSES, SERVING
 from .evidence import PRODUCT
 from .traffic import event, label
 
@@ -26,41 +25,20 @@ HISTORY_ROWS, HISTORY_DAYS = 1_600, 8
 _HOUR = timedelta(hours=1)
 
 
-class Probe(Thread):
-    """Asks for a prediction ten times a second, and counts the answers."""
+class Schedule(NamedTuple):
+    """Who is killed, in order: at first while whatever serves is left alone, then anybody."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self.answered = self.failed = 0
-        self.seconds: list[float] = []
-        self._url = f"{url}/v1/{PRODUCT}/predict"
-        self._over = Event()
+    aside: tuple[str, ...]
+    anybody: tuple[str, ...]
 
-    def run(self) -> None:
-        with httpx.Client(timeout=10) as http:
-            while not self._over.wait(0.1):
-                began = monotonic()
-                if self._asked(http):
-                    self.answered += 1
-                    self.seconds.append(monotonic() - began)
-                else:
-                    self.failed += 1
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join(60)
-
-    @property
-    def share(self) -> float:
-        """The share of questions that a model answered."""
-        return self.answered / max(1, self.answered + self.failed)
-
-    def _asked(self, http: httpx.Client) -> bool:
-        try:
-            answer = http.post(self._url, json={"rows": [{"entity": "t0"}]})
-        except httpx.TransportError:
-            return False
-        return answer.is_success and answer.json()["predictions"][0]["score"] is not None
+    @classmethod
+    def drawn(cls, kills: int, rng: np.random.Generator) -> Self:
+        """Draw so many: everybody once in each round, so that nobody is left out of as many kills as processes."""
+        rounds = [rng.permutation(PROCESSES).tolist() for _ in range(-(-kills // len(PROCESSES)))]
+        order = [victim for once in rounds for victim in once][:kills]
+        first = [i for i, victim in enumerate(order) if victim not in SERVING][: kills // 2]
+        anybody = [victim for i, victim in enumerate(order) if i not in set(first)]
+        return cls(tuple(order[i] for i in first), tuple(anybody))
 
 
 @dataclass
@@ -159,21 +137,17 @@ def write_history(path: Path, seed: int = 5) -> Path:
 
 
 def maturing(path: Path, after_s: int) -> Path:
-    """Write the drill's contract with another maturity of its labels, and return where."""
-    path.write_text(CONTRACT.read_text().replace("maturity: 3m", f"maturity: {after_s}s"))
+    """Write the drill's contract with another maturity of its labels, and canaries that end; return where.
+
+    A training may take whatever looks better at all, so that some cases have a canary; and as many as are asked for.
+    """
+    text = CONTRACT.read_text().replace("maturity: 3m", f"maturity: {after_s}s")
+    text = text.replace("max_duration: 6d", f"max_duration: {canary_s(after_s)}s")
+    text = text.replace("training: {", "training: {confidence: 0.51, ")
+    path.write_text(f"{text}\nbudget: {{max_trainings: 1000}}\n")
     return path
 
 
-def archived(home: Path, contract: Path) -> pl.DataFrame:
-    """Return what a training would read: labelled events, each with its features."""
-    store = FeastOfflineFeatures(load_contract(contract), home / "feast")
-    return store.training_frame(datetime.now(UTC) + _HOUR)
-
-
-def table(rows: dict[str, object]) -> str:
-    """Return lines of a table of what was counted."""
-    width = max(map(len, rows))
-    return "\n".join(
-        f"{name:<{width}}  {value:,}" if isinstance(value, int) else f"{name:<{width}}  {value}"
-        for name, value in rows.items()
-    )
+def canary_s(maturity_s: int) -> int:
+    """How long a canary may last: longer than its labels take, as a contract has to have it."""
+    return maturity_s + 15

@@ -5,15 +5,21 @@ from datetime import UTC, datetime
 from threading import Event, Thread
 from time import sleep
 from typing import Any
+from zlib import crc32
 
 import httpx
 
 from .evidence import PRODUCT, Sent
 
 
+def load_of(event_id: str) -> float:
+    """What an event's id says its load is, so that a row found anywhere can be held against what was sent."""
+    return crc32(event_id.encode()) % 1000 / 1000
+
+
 def event(event_id: str, entity: str) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat()
-    return {"event_id": event_id, "event_time": now, "turbine": entity, "maker": "acme", "load": 0.5, "wind": None}
+    fields = {"turbine": entity, "maker": "acme", "load": load_of(event_id), "wind": None}
+    return {"event_id": event_id, "event_time": datetime.now(UTC).isoformat(), **fields}
 
 
 def label(event_id: str, *, fails: bool) -> dict[str, Any]:
