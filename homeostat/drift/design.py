@@ -145,7 +145,7 @@ def _shape(points: np.ndarray, share: np.ndarray, *, skewed: bool) -> tuple[floa
         return 1.0, 0.0
     ways /= ways.sum()
     second = float(np.sum(ways**2))
-    if skewed and (shape := _skewed_shape(second, float(np.sum(ways**3)), np.sum(share**2))) * second < 1:
+    if skewed and (shape := _skewed_shape(second, float(np.sum(ways**3)), float(np.sum(share**2)))) * second < 1:
         return shape, 1 - (shape * second) ** 0.5
     return max(1.0, 1 / second), 0.0
 

@@ -36,6 +36,7 @@ def report(hours, *incidents, version="1"):
         version,
         reasons=("moved",),
         incidents=incidents,
+        labelled_since=1500,
     )
 
 
