@@ -107,8 +107,8 @@ def test_drift_reports_as_a_table_and_as_json(home: Path) -> None:
     code, text = homeostat("drift", "--home", home, "--report", "rep", "--json")
     assert json.loads(text)["features"][0] == {
         "name": "load", "index": "psi", "value": 0.1, "limit": 0.2, "ratio": 0.5, "p_value": 0.01, "drifted": False,
-        "reachable": True, "visible": 0.2**0.5, "psi": 0.1, "psi_limit": 0.2, "ks": None, "ks_limit": None, "distances": {},
-        "share": None, "damage": None, "embedding": None, "embedding_limit": None,
+        "reachable": True, "visible": 0.2**0.5, "psi": 0.1, "psi_limit": 0.2, "ks": None, "ks_limit": None,
+        "distances": {}, "share": None, "damage": None, "embedding": None, "embedding_limit": None,
     }  # fmt: skip
 
 
