@@ -1,4 +1,4 @@
-"""Tail probabilities of the null distributions, and their inverses: the one place that asks SciPy."""
+"""Tail probabilities of the null distributions of one test, and their inverses."""
 
 import numpy as np
 from scipy import special, stats  # type: ignore[import-untyped]
