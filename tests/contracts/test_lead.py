@@ -22,11 +22,11 @@ from .conftest import ROOT
 OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
 Make = Callable[[str], Lead]
 LEADER = """
-import sys, time
+import sys
 from homeostat.adapters.sql import PostgresLead
 lead = PostgresLead(sys.argv[1], sys.argv[2])
 print(lead.take(), flush=True)
-time.sleep(600)
+sys.stdin.read()  # leads until it is killed, or its test has ended
 """
 
 
@@ -111,7 +111,8 @@ def test_one_that_nobody_shares_is_alone() -> None:
 
 def test_a_leader_that_is_killed_leaves_the_lead_to_the_next_one(database: str) -> None:
     other = PostgresLead(database, "healer")
-    with subprocess.Popen([sys.executable, "-c", LEADER, database, "healer"], cwd=ROOT, stdout=subprocess.PIPE) as led:
+    command, pipe = [sys.executable, "-c", LEADER, database, "healer"], subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe) as led:
         assert led.stdout is not None
         assert led.stdout.readline() == b"True\n"
         assert not other.take()
