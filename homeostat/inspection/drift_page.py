@@ -11,7 +11,7 @@ from homeostat.drift.report import report_of
 from homeostat.drift.watch import Watch
 from homeostat.errors import HomeostatError
 from homeostat.flow import topic_name
-from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
+from homeostat.inspection.drift import blind_lines, label_lines, limits_line, told_limits, told_report
 from homeostat.inspection.evidently_page import evidently_page
 from homeostat.inspection.window_rows import served_rows, training_rows
 from homeostat.ports import EventLog
@@ -48,7 +48,8 @@ def _page(contract: Contract, ports: Ports, version: str, span: Span, report: Dr
     current = served_rows(contract, ports.log, watch, span)
     reference = training_rows(contract, package, version, ports.offline)
     verdict = told_report(report or look_back(contract, watch, span))
-    lines = [*label_lines(verdict), limits_line(told_limits(contract))]
+    limits = told_limits(contract)
+    lines = [*label_lines(verdict), *blind_lines(verdict, limits), limits_line(limits)]
     if verdict["incidents"]:
         lines.append("rows of data incidents don't count in the verdict; what Evidently shows below has them")
     return evidently_page(verdict, lines, reference, current, contract.categorical)
