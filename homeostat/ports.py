@@ -283,8 +283,8 @@ class Telemetry(Protocol):
     def count(self, name: str, value: float = 1.0, **labels: str) -> None:
         """Add to a counter."""
 
-    def gauge(self, name: str, value: float, **labels: str) -> None:
-        """Set a gauge."""
+    def gauge(self, name: str, value: float | None, **labels: str) -> None:
+        """Set a gauge; with None it is shown no more."""
 
     def timestamp(self, name: str, at: datetime | None, now: datetime, **labels: str) -> None:
         """Set a gauge to a time, None for never; ``now`` is by the caller's clock, what is shown by the machine's."""

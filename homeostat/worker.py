@@ -113,7 +113,7 @@ class Worker:
     def leave(self) -> None:
         """Show no lag any more: what comes is another process's to handle."""
         for topic in self._positions:
-            self._telemetry.gauge(CONSUMER_LAG, 0, topic=topic, **self._labels)
+            self._telemetry.gauge(CONSUMER_LAG, None, topic=topic, **self._labels)
 
     def run_once(self, now: datetime) -> int:
         """Handle what has come since the last call, tick, and return how many messages that was."""

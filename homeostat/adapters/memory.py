@@ -257,9 +257,13 @@ class MemoryTelemetry:
         key = self._key(name, "counter", labels)
         self._values[key] = self._values.get(key, 0.0) + value
 
-    def gauge(self, name: str, value: float, **labels: str) -> None:
-        """Set a gauge."""
-        self._values[self._key(name, "gauge", labels)] = value
+    def gauge(self, name: str, value: float | None, **labels: str) -> None:
+        """Set a gauge; with None it is shown no more."""
+        key = self._key(name, "gauge", labels)
+        if value is None:
+            self._values.pop(key, None)
+        else:
+            self._values[key] = value
 
     def timestamp(self, name: str, at: datetime | None, now: datetime, **labels: str) -> None:  # noqa: ARG002 - the port's shape
         """Set a gauge to a time by the caller's own clock."""

@@ -47,13 +47,18 @@ class PrometheusTelemetry:
             raise HomeostatError(f"the counter {name} can't go down by {-value}")
         family.inc(value)
 
-    def gauge(self, name: str, value: float, **labels: str) -> None:
-        """Set a gauge.
+    def gauge(self, name: str, value: float | None, **labels: str) -> None:
+        """Set a gauge; with None it is shown no more, but by processes that share a folder.
 
         Raises:
             HomeostatError: The family is unknown.
         """
-        self._child(name, Gauge, labels).set(value)
+        child = self._child(name, Gauge, labels)
+        if value is not None:
+            child.set(value)
+        else:
+            self._families[name].remove_by_labels(labels)
+            del self._children[name, *labels.items()]
 
     def timestamp(self, name: str, at: datetime | None, now: datetime, **labels: str) -> None:
         """Set a gauge to a time by the machine's clock: Prometheus, whose ``time()`` it is, knows no replay's.

@@ -69,7 +69,7 @@ class NumbersReference:
         """
         if rows <= 0 or not self.shares:
             return None
-        shares = np.asarray(self.shares)
+        shares = np.minimum(self.shares, 1.0)  # older profiles hold shares a last digit above 1
         between = np.asarray(self.between) if self.between else np.zeros(shares.size)
         chance = 1 / self.rows + 1 / rows
         scale = chance + between * (max(1.0, self.usual / rows) + 1 / self.windows)
@@ -106,8 +106,9 @@ def numbers_reference(
     place = np.where(known, 0, -1) if windows is None else np.where(known, windows.place, -1)
     whole, sums = _sums(cells, size, np.where(known, weights, 0.0), place)
     mass = weights[known]
-    rows, shares = float(mass.sum() ** 2 / np.sum(mass**2)), whole / mass.sum()
-    plain = NumbersReference(rows, tuple(shares.tolist()))
+    rows = float(mass.sum() ** 2 / np.sum(mass**2))
+    # two sums of the same weights in two orders: a number that every row sets came out as a share above 1
+    plain = NumbersReference(rows, tuple(np.clip(whole / mass.sum(), 0.0, 1.0).tolist()))
     return plain if windows is None else _between(plain, windows, sums)
 
 

@@ -61,6 +61,17 @@ def test_a_gauge_keeps_the_last_value(case: Case) -> None:
     assert case.value(DRIFT_PSI, product="parcels", feature="weight") == 0.1
 
 
+def test_a_gauge_without_a_value_is_shown_no_more_until_it_is_set_again(case: Case) -> None:
+    for feature in ("weight", "price"):
+        case.telemetry.gauge(DRIFT_PSI, 0.3, product="parcels", feature=feature)
+    for _ in range(2):  # also where there is none
+        case.telemetry.gauge(DRIFT_PSI, None, product="parcels", feature="weight")
+    assert case.value(DRIFT_PSI, product="parcels", feature="weight") is None
+    assert case.value(DRIFT_PSI, product="parcels", feature="price") == 0.3
+    case.telemetry.gauge(DRIFT_PSI, 0.1, product="parcels", feature="weight")
+    assert case.value(DRIFT_PSI, product="parcels", feature="weight") == 0.1
+
+
 def test_a_time_of_now_is_shown_as_it_is_and_never_as_infinity(case: Case) -> None:
     now = datetime.now(UTC)
     for lane, at in (("0", now - timedelta(hours=1)), ("1", None)):

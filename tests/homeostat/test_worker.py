@@ -165,5 +165,8 @@ def test_what_a_step_fails_to_handle_is_seen_to_pile_up_and_to_be_worked_off(log
     with pytest.raises(Crash):
         stuck.run_once(LAST)
     assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels", lane="0") == 3
-    Worker(ROW, Echo(), log, telemetry, product="p", memory=timedelta(0)).run_once(LAST)
+    at_work = Worker(ROW, Echo(), log, telemetry, product="p", memory=timedelta(0))
+    at_work.run_once(LAST)
     assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels", lane="0") == 0
+    at_work.leave()  # a lag of 0 that stays would say that it still works here
+    assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels", lane="0") is None
