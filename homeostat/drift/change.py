@@ -1,6 +1,6 @@
 """When the world moved: the moment from which on a drifted window's rows are least like the reference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def change_of_rows(parts: Sequence[WindowCounts], policy: DriftPolicy, judged: J
     doi:10.1093/biomet/57.1.1.
     """
     scores = [*judged.features, judged.prediction]
-    drifted = [j for j, score in enumerate(scores) if score is not None and score.drifted]
+    drifted = {j: tuple(score.distances) for j, score in enumerate(scores) if score is not None and score.drifted}
     whole = judged.embedding is not None and judged.embedding.drifted
     if not parts or not (drifted or whole):
         return None
@@ -37,7 +37,7 @@ def change_of_rows(parts: Sequence[WindowCounts], policy: DriftPolicy, judged: J
     for part in reversed(parts):
         behind.merge(part)
         reference = reference_of(behind, policy)
-        gain = sum(_column_gain(behind, reference, j) for j in drifted)
+        gain = sum(_column_gain(behind, reference, j, named) for j, named in drifted.items())
         gains.append(gain + (_shift_gain(reference.embedding, behind.embedding, behind.rows) if whole else 0.0))
     return len(parts) - 1 - int(np.argmax(gains))
 
@@ -58,20 +58,25 @@ def change_of_losses(blocks: Sequence[LossBlock], judged: Judgement) -> int | No
     return len(blocks) - 1 - int(np.argmax(behind**2 / np.maximum(rows, 1)))
 
 
-def _column_gain(behind: WindowCounts, reference: Reference, j: int) -> float:
-    """Return the log-likelihood that a column's own shares gain over the reference's; with a vector's distance."""
+def _column_gain(behind: WindowCounts, reference: Reference, j: int, named: Iterable[str]) -> float:
+    """Return the log-likelihood that a column's own shares gain over the reference's; with a vector's distance.
+
+    Of a vector's numbers those that moved in all of the window count: of thousands the others would be but noise.
+    """
     column = behind.counter.profile.columns[j]
     live, expected = coarse(column, behind.column(j)), coarse(column, reference.columns[j]) + PSEUDO_COUNT
     seen = live > 0
     gain = float(live[seen] @ np.log(live[seen] / live.sum() * expected.sum() / expected[seen]))
     if vector := reference.vectors.get(j):
-        gain += _shift_gain(vector.embedding, behind.vectors[j], int(live[:-1].sum()))
+        known = float(behind.column(j)[:-1].sum())
+        gain += _shift_gain(vector.embedding, behind.vectors[j], known)
+        gain += vector.numbers.gain(behind.numbers[j], known, named) if vector.numbers is not None else 0.0
     return gain
 
 
-def _shift_gain(reference: EmbeddingReference, total: np.ndarray, rows: int) -> float:
+def _shift_gain(reference: EmbeddingReference, total: np.ndarray, rows: float) -> float:
     """Return the log-likelihood that a mean of its own gains over the reference's, of rows with unit variance."""
-    if rows == 0 or not reference.whitener:
+    if rows <= 0 or not reference.whitener:
         return 0.0
     shift = np.asarray(reference.whitener[: reference.directions]) @ (total / rows - np.asarray(reference.mean))
     return rows * float(shift @ shift) / 2

@@ -1,5 +1,6 @@
 """How often each number of a vector is other than 0: one that vanishes is lost among thousands in a distance."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,16 @@ class NumbersReference:
         now = (counts + PSEUDO_COUNT) / (rows + 2 * PSEUDO_COUNT)
         indices = (now - before) * (special.logit(now) - special.logit(before))
         return NumbersTest(adjusted_p_values(p_values), indices, indices - scale)
+
+    def gain(self, counts: np.ndarray, rows: float, named: Iterable[str]) -> float:
+        """Return the log-likelihood, in nats, that shares of their own give the numbers named over the reference."""
+        places = [int(name.removeprefix(NUMBER)) for name in named if name.startswith(NUMBER)]
+        if rows <= 0 or not places:
+            return 0.0
+        before = (np.asarray(self.shares)[places] * self.rows + PSEUDO_COUNT) / (self.rows + 2 * PSEUDO_COUNT)
+        live = counts[places]
+        own = special.xlogy(live, live / rows) + special.xlogy(rows - live, 1 - live / rows)
+        return float(np.sum(own - special.xlogy(live, before) - special.xlogy(rows - live, 1 - before)))
 
 
 def set_numbers(cells: np.ndarray | PackedVectors, size: int) -> np.ndarray:

@@ -10,9 +10,11 @@ from importlib.metadata import distribution
 import numpy as np
 import polars as pl
 
+from homeostat.contract.losses import row_losses
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.domain import DomainReference, DomainTest, domain_reference, domain_test
 from homeostat.drift.norms import CellCoder
+from homeostat.drift.performance import LossBlock
 from homeostat.drift.profile import build_profile
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -44,7 +46,7 @@ class Columns:
     def told_apart(self, counter: Counter, reference: DomainReference, times) -> DomainTest | None:
         """How well a classifier tells them from what ``reference`` was drawn from."""
         coder = CellCoder(counter.profile.columns[:-1])
-        matrix = coder.matrix(self.values, np.array([time.timestamp() for time in times]))
+        matrix = coder.matrix(self.values, pl.Series(times).dt.epoch("us").to_numpy() / 1e6)
         return domain_test(reference, coder, matrix, WEEK)
 
     def domain(self, counter: Counter, times) -> DomainReference:
@@ -112,6 +114,22 @@ def days(rng, count, memory=0.5) -> Columns:
 def times_of(rows) -> list[datetime]:
     """The event time of each row of ``days``."""
     return [START + timedelta(days=i / ROWS_A_DAY) for i in range(rows)]
+
+
+def evenly(rows, a_window) -> pl.Series:
+    """The event time of each of so many rows, ``a_window`` of which come in a week."""
+    passed_us = np.arange(rows) * (WEEK / timedelta(microseconds=1) / a_window)
+    return pl.Series(passed_us.astype(np.int64) + int(START.timestamp() * 1e6)).cast(pl.Datetime("us", "UTC"))
+
+
+def blocks(scores, labels, rows) -> list[LossBlock]:
+    """What labels say of scores, so many rows a block."""
+    made = []
+    for start in range(0, len(scores), rows):
+        score, label, block = scores[start : start + rows], labels[start : start + rows], LossBlock()
+        block.add(row_losses("log_loss", label, score), score, label)
+        made.append(block)
+    return made
 
 
 @cache

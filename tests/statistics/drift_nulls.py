@@ -16,7 +16,9 @@ from tests.statistics.drift_columns import (
     ROWS_A_DAY,
     WEEK,
     Columns,
+    blocks,
     days,
+    evenly,
     flights,
     mixed,
     moving_days,
@@ -27,7 +29,7 @@ from tests.statistics.drift_columns import (
 
 NO_FLOORS = DriftPolicy(min_rows=50, min_psi=1e-9, min_ks=1e-9, min_loss_increase=1e-9)
 LEVELS = (0.1, 0.05, 0.01, 0.001)
-REFERENCE_ROWS = 5000
+REFERENCE_ROWS, WINDOWS = 5000, 8  # at least so many rows, and so many windows, to learn from
 DAY = WEEK / 7
 CONTRACT = {
     "product": "parcels",
@@ -70,26 +72,26 @@ def found(answer: dict[str, Any]) -> Looks | Series:
     return Series(**answer) if "cases" in answer else Looks(**answer)
 
 
-def smallest_level(counts: WindowCounts, blocks=()) -> float:
+def smallest_level(counts: WindowCounts, labelled=()) -> float:
     """The level from which on a window alarms, floors aside: labels have half of it to themselves."""
-    judged = judge_window(counts, blocks, NO_FLOORS)
+    judged = judge_window(counts, labelled, NO_FLOORS)
     scores = [*judged.features, judged.prediction, judged.embedding]
     p_values = np.asarray([score.p_value for score in scores if score is not None])
     if (seen := judged.performance) is None:
         return float(false_discovery_control(p_values).min())
     tests = p_values.size + 1
-    labelled = min(1.0, 2 * min(seen.p_value, seen.calibration_p_value))
-    weighted = np.append(p_values * 2 * (tests - 1) / tests, labelled * 2 / tests)
+    loss = min(1.0, 2 * min(seen.p_value, seen.calibration_p_value))
+    weighted = np.append(p_values * 2 * (tests - 1) / tests, loss * 2 / tests)
     return float(false_discovery_control(np.minimum(weighted, 1.0)).min())
 
 
 def single_looks(name, size, rho, looks, seed) -> Looks:
-    """Looks at so many rows of so many mixed columns."""
+    """Looks at so many rows of so many mixed columns, after a training of eight such windows or more."""
     rows, features = size
-    smallest = []
+    trained, smallest = max(REFERENCE_ROWS, WINDOWS * rows), []
     for look in range(looks):
         rng = np.random.default_rng([seed, rows, features, int(10 * rho), look])
-        counter = mixed(rng, REFERENCE_ROWS, features, rho).counter()
+        counter = mixed(rng, trained, features, rho).counter(WEEK, evenly(trained, rows))
         smallest.append(smallest_level(mixed(rng, rows, features, rho).counted(counter)))
     return Looks(name, smallest)
 
@@ -105,12 +107,26 @@ def looks_at_weeks(name, weeks, memory, looks, seed) -> Looks:
     return Looks(name, smallest)
 
 
+def looks_with_labels(name, weeks, memory, looks, seed) -> Looks:
+    """Looks at a week with its labels, drawn as the scores say; without memory rows are independent."""
+    smallest, week = [], 7 * ROWS_A_DAY
+    for look in range(looks):
+        rng = np.random.default_rng([seed, 4, weeks, look])
+        rows = (weeks + 1) * week
+        table = days(rng, 7 * (weeks + 1), memory) if memory else mixed(rng, rows, 8, 0.5)
+        counter = table.rows(slice(0, rows - week)).counter(WEEK, times_of(rows - week))
+        live = table.rows(slice(rows - week, None))
+        labels = (rng.uniform(size=week) < live.scores).astype(float)
+        smallest.append(smallest_level(live.counted(counter), blocks(live.scores, labels, ROWS_A_DAY)))
+    return Looks(name, smallest)
+
+
 def looks_at_vectors(name, rows, size, looks, seed) -> Looks:
     """Looks at so many rows of a vector of so many numbers and four columns, rows independent."""
-    smallest = []
+    trained, smallest = max(REFERENCE_ROWS, WINDOWS * rows), []
     for look in range(looks):
         rng = np.random.default_rng([seed, 2, rows, size, look])
-        counter = with_vector(tied(rng, REFERENCE_ROWS, size + 4), size).counter()
+        counter = with_vector(tied(rng, trained, size + 4), size).counter(WEEK, evenly(trained, rows))
         smallest.append(smallest_level(with_vector(tied(rng, rows, size + 4), size).counted(counter)))
     return Looks(name, smallest)
 
@@ -175,7 +191,7 @@ def _series(name, tables, bucket, looks, budget, *, width=10, floors) -> Series:
 def _cases(reference: Columns, live: Columns, bucket, looks, rule) -> tuple[int, int]:
     """How many cases two drifted looks in a row open, and how many looks drifted."""
     width, policy = rule
-    counter = reference.counter()
+    counter = reference.counter(WEEK, evenly(reference.scores.size, width * bucket))
     buckets = [live.rows(slice(k * bucket, (k + 1) * bucket)).counted(counter) for k in range(looks + width - 1)]
     cases = streak = alarms = 0
     for look in range(looks):
@@ -230,6 +246,10 @@ def experiments(share: float, seed: int) -> list[tuple[Any, ...]]:
         for size in (0, 16)
         for moves in (0.5, 1.0)
     ]
+    labels = [
+        (looks_with_labels, f"labels of a week, {rows}", 8, memory, times(400), seed)
+        for rows, memory in (("rows share their day", 0.5), ("independent rows", 0.0))
+    ]
     vectors = [
         (looks_at_vectors, f"{n:,} rows, {_columns(size)}, independent", n, size, times(200), seed)
         for n, size in ((200, 16), (1000, 64))
@@ -244,6 +264,7 @@ def experiments(share: float, seed: int) -> list[tuple[Any, ...]]:
         *apart,
         *weeks,
         *own,
+        *labels,
         *vectors,
         *looks,
     ]

@@ -4,19 +4,16 @@ import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from homeostat.contract.losses import row_losses
 from homeostat.contract.policies import DriftPolicy
 from homeostat.drift.counts import Counter, WindowCounts
-from homeostat.drift.performance import LossBlock
 from homeostat.drift.report import judge_window
 from homeostat.records import DriftStatus
-from tests.statistics.drift_columns import START, WEEK, Columns, with_vector
+from tests.statistics.drift_columns import WEEK, Columns, blocks, evenly, with_vector
 from tests.statistics.drift_environment import SILENT
 from tests.statistics.drift_kept import answers, read
 from tests.statistics.drift_nulls import smallest_level
@@ -41,7 +38,7 @@ class Power:
     delays: list[int]  # batches from the change to the first alarm of each stream that had one
     missed: int
     calm_looks: int
-    calm_alarms: int
+    calm_alarms: list[int]  # of each calm stream
 
 
 @dataclass(frozen=True)
@@ -58,15 +55,15 @@ def looks_of(stream: Stream, *, labels: bool, apart: bool = False) -> dict[str, 
         _columns(rows, stream, scores)
         for rows, scores in zip((stream.reference, stream.live), stream.scores, strict=True)
     )
-    counter = reference.counter()
+    counter = reference.counter(WEEK, evenly(reference.scores.size, WIDTH * BATCH))
     parts = [live.rows(slice(k * BATCH, (k + 1) * BATCH)).counted(counter) for k in range(BATCHES)]
-    blocks = _blocks(stream) if labels else []
+    losses = blocks(stream.scores[1], stream.labels[1], BLOCK) if labels else []
     certain, shipped = [], []
     for last in range(WIDTH - 1, BATCHES):
         window = WindowCounts(counter)
         for part in parts[last - WIDTH + 1 : last + 1]:
             window.merge(part)
-        seen = blocks[(last - WIDTH + 1) * BATCH // BLOCK : (last + 1) * BATCH // BLOCK]
+        seen = losses[(last - WIDTH + 1) * BATCH // BLOCK : (last + 1) * BATCH // BLOCK]
         certain.append(-np.log(max(smallest_level(window, seen), 1e-300)))
         shipped.append(float(judge_window(window, seen, _POLICY).status is DriftStatus.DRIFTED))
     told = {OURS: certain, f"{OURS}, {AS_SHIPPED}": shipped}
@@ -75,17 +72,13 @@ def looks_of(stream: Stream, *, labels: bool, apart: bool = False) -> dict[str, 
 
 def _apart(reference: Columns, live: Columns, counter: Counter) -> list[float]:
     """The classifier's scores, one a look; a window is taken for a week."""
-    before, after = (_week_times(side.scores.size) for side in (reference, live))
+    before, after = (evenly(side.scores.size, WIDTH * BATCH) for side in (reference, live))
     domain, scores = reference.domain(counter, before), []
     for last in range(WIDTH, BATCHES + 1):
         rows = slice((last - WIDTH) * BATCH, last * BATCH)
         told = live.rows(rows).told_apart(counter, domain, after[rows])
         scores.append(-np.log(max(told.p_value, 1e-300)))
     return scores
-
-
-def _week_times(rows: int) -> list[datetime]:
-    return [START + WEEK * (row / (WIDTH * BATCH)) for row in range(rows)]
 
 
 def powers(group: str, streams: int, seed: int, peers: Path | None, place: Place) -> list[Power]:
@@ -104,7 +97,7 @@ def _powers_of(name, kinds, told, calm) -> list[Power]:
     quiet = np.asarray([each[name] for each in told[:calm]])
     # what is 0 or 1 has its own threshold; a score gets the one that calm looks exceed as often for everybody
     threshold = 0.5 if set(np.unique(quiet)) <= {0.0, 1.0} else float(np.quantile(quiet, 1 - EQUAL_RATE))
-    alarms = int(np.count_nonzero(quiet > threshold))
+    alarms = np.count_nonzero(quiet > threshold, axis=1).tolist()
     streams = (len(told) - calm) // len(kinds)
     found = []
     for k, kind in enumerate(kinds):
@@ -169,13 +162,3 @@ def _columns(rows: np.ndarray, stream: Stream, scores: np.ndarray) -> Columns:
         for column, text in zip(rows.T, stream.categorical, strict=True)
     ]
     return Columns(values, scores)
-
-
-def _blocks(stream: Stream) -> list[LossBlock]:
-    blocks = []
-    for start in range(0, BATCH * BATCHES, BLOCK):
-        scores, labels = stream.scores[1][start : start + BLOCK], stream.labels[1][start : start + BLOCK]
-        block = LossBlock()
-        block.add(row_losses("log_loss", labels, scores), scores, labels)
-        blocks.append(block)
-    return blocks

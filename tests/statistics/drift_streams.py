@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tests.statistics.drift_columns import flights, tied
 
-REFERENCE, BATCH, BATCHES, CHANGE, RAMP = 4000, 250, 60, 20, 20
+REFERENCE, BATCH, BATCHES, CHANGE, RAMP = 8000, 250, 60, 20, 20  # rows to learn from are eight windows
 SIZE = 16  # of a vector
 PERIOD = 10  # batches, the second half of each changed
 

@@ -10,7 +10,7 @@ from shutil import rmtree
 from time import monotonic
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, t
 
 from tests.statistics.drift_environment import peers_python
 from tests.statistics.drift_kept import answers
@@ -53,14 +53,16 @@ def series_table(series: Sequence[Series]) -> str:
 
 
 def power_table(found: Sequence[Power]) -> str:
-    """Return mean batches to detection and share missed of every detector by kind of stream, as Markdown."""
+    """Return mean batches to detection and share missed of every detector by kind of stream, as Markdown.
+
+    With 95 % intervals: Student's of the mean, exact of the share, and of looks between false alarms by drawing calm
+    streams anew, for looks of one stream overlap.
+    """
     kinds, names = list(dict.fromkeys(p.kind for p in found)), list(dict.fromkeys(p.detector for p in found))
     by = {(p.detector, p.kind): p for p in found}
     lines = ["| detector | looks between false alarms | " + " | ".join(kinds) + " |", f"|{'---|' * (2 + len(kinds))}"]
     for name in names:
-        calm = by[name, kinds[0]]
-        between = f"{calm.calm_looks / calm.calm_alarms:,.0f}" if calm.calm_alarms else f"over {calm.calm_looks:,}"
-        cells = (name, between, *(_told(by[name, kind]) for kind in kinds))
+        cells = (name, _between(by[name, kinds[0]]), *(_told(by[name, kind]) for kind in kinds))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -110,9 +112,22 @@ def without_drift(share: float, seed: int, place: Place) -> list[Looks | Series]
 
 def _told(power: Power) -> str:
     """Return the mean delay in batches and how many streams were missed."""
-    streams = len(power.delays) + power.missed
-    delay = f"{np.mean(power.delays):.1f}" if power.delays else "-"
-    return delay if not power.missed else f"{delay}, missed {power.missed} of {streams}"
+    n = len(power.delays)
+    delay = f"{np.mean(power.delays):.1f}" if n else "-"
+    if n > 1:
+        delay += f" ± {t.ppf(0.975, n - 1) * np.std(power.delays, ddof=1) / np.sqrt(n):.1f}"
+    return delay if not power.missed else f"{delay}, missed {share(power.missed, n + power.missed)}"
+
+
+def _between(power: Power) -> str:
+    """Return the mean number of calm looks from one false alarm to the next."""
+    alarms = np.asarray(power.calm_alarms)
+    if not alarms.any():
+        return f"over {power.calm_looks:,}"
+    drawn = np.random.default_rng(1).choice(alarms, (2000, alarms.size)).sum(axis=1)
+    most, least = np.quantile(drawn, (0.975, 0.025))
+    ends = [f"{power.calm_looks / count:,.0f}" if count else "ever" for count in (most, least)]
+    return f"{power.calm_looks / alarms.sum():,.0f} ({' to '.join(ends)})"
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ def test_the_domain_classifier_alone_finds_a_tie_that_no_column_shows_and_is_cal
 def test_the_tables_have_a_line_for_each_experiment():
     assert "| a | 3 | 1 of 3" in looks_table([Looks("a", [0.001, 0.5, 1.0])])
     assert "| b | 2 | 100 | 1 | 0.50 (" in series_table([Series("b", 100, 1.0, [1, 0], alarms=3)])
-    told = power_table([Power("shift", "Homeostat", [1, 3], 1, 100, 2)])
-    assert "| Homeostat | 50 | 2.0, missed 1 of 3 |" in told
+    told = power_table([Power("shift", "Homeostat", [1, 3], 1, 100, [0, 2])])
+    assert "| Homeostat | 50 (25 to ever) | 2.0 ± 12.7, missed 1 of 3 (" in told
 
 
 def test_a_proof_that_was_stopped_goes_on_with_what_it_has(tmp_path):

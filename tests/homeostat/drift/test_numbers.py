@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from homeostat.contract.policies import DriftPolicy
+from homeostat.drift.change import change_of_rows
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.numbers import numbers_reference, set_numbers
 from homeostat.drift.profile import Profile, build_profile
@@ -55,6 +56,17 @@ def test_one_number_that_vanishes_is_found_and_named(profile):
     assert vector.drifted
     assert vector.embedding < vector.embedding_limit
     assert [name for name in vector.distances if name.startswith("number ")] == ["number 0"]
+
+
+@pytest.mark.parametrize("change", [20, 50])
+def test_a_number_that_vanishes_dates_the_change_though_no_distance_shows_it(profile, change):
+    parts, whole = [WindowCounts(Counter(profile)) for _ in range(100)], WindowCounts(Counter(profile))
+    for k, part in enumerate(parts):
+        part.add_columns([sparse(20, [change, k], gone=int(k >= change))], np.random.default_rng(k).random(20))
+        whole.merge(part)
+    judged = judge_window(whole, (), DriftPolicy())
+    assert judged.features[0].embedding < judged.features[0].embedding_limit
+    assert abs(change_of_rows(parts, DriftPolicy(), judged) - change) <= 1
 
 
 def test_calm_numbers_are_healthy(profile):
