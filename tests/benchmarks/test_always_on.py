@@ -96,11 +96,12 @@ KEPT_FOR_GOOD = ("mlflow.db", "artifacts")  # a version is the receipt of a deci
 
 
 def size_mib(path: Path) -> float:
-    files = path.rglob("*") if path.is_dir() else [path]
+    folders = os.walk(path) if path.is_dir() else [(path.parent, (), [path.name])]
     sizes = []
-    for file in files:
-        with suppress(OSError):  # a part merged into another, a journal folded into its database
-            sizes.append(file.stat().st_size)
+    for folder, _, names in folders:  # one that is gone by now is passed over
+        for name in names:
+            with suppress(OSError):  # a part merged into another, a journal folded into its database
+                sizes.append(Path(folder, name).stat().st_size)
     return sum(sizes) / 2**20
 
 

@@ -5,7 +5,6 @@ broker and Redis: ``ingest`` (the contract, the features and their windows, the 
 ``archive`` (the offline store). The clock stops when every row is in a Parquet file.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from homeostat.flow import topic_name
 from homeostat.ports import NewMessage
 from homeostat.settings import KafkaSettings
 from homeostat.tabular import json_rows
+from tests.real.running import around
 
 pytestmark = pytest.mark.bench
 
@@ -127,7 +127,7 @@ class Ground:
         # librdkafka 2.16 crashed five times at a broker this new, and never after a commit; why is not proven
         self.log.commit("ingest", {topic_name(self.product, "raw_events"): 0})
         self._environment = {
-            **os.environ,
+            **around(),
             "HOMEOSTAT_HOME": str(self.home),
             "HOMEOSTAT_CONTRACT": str(contract),
             "HOMEOSTAT_KAFKA__BROKERS": kafka.brokers,

@@ -1,6 +1,5 @@
 """What a second ingestor brings: JSON, one event a message, from lanes of the raw topic to the topic of features."""
 
-import os
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from homeostat.ports import NewMessage
 from homeostat.settings import KafkaSettings
 from homeostat.tabular import json_rows
 from tests.real.ingestors import ingestor
-from tests.real.running import until
+from tests.real.running import around, until
 
 from .test_ingest_speed import CONTRACT, MESSAGE_ROWS, table
 
@@ -37,7 +36,7 @@ def test_ingestors_side_by_side(
     contract = tmp_path / "contract.yaml"
     contract.write_text(CONTRACT.format(product=product).replace("by: [cell]", "by: [line]"))
     environment = {
-        **os.environ,
+        **around(),
         "HOMEOSTAT_CONTRACT": str(contract),
         "HOMEOSTAT_KAFKA__BROKERS": kafka.brokers,
         "HOMEOSTAT_KAFKA__CLIENT": "librdkafka",

@@ -1,6 +1,5 @@
 """The processes of the map as a deployment runs them: one each, started again when it dies."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import httpx
 from deploy.servers import free_port
 from homeostat.flow import FLOW
 
-from .running import until
+from .running import around, until
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = tuple(dict.fromkeys(row.process for row in FLOW))
@@ -39,7 +38,7 @@ class Deployment:
         self.ports = {name: free_port() for name in processes}
         self.url = f"http://127.0.0.1:{self.ports['predictor']}"
         self._environment = {
-            **os.environ,
+            **around(),
             **(servers or {}),
             "HOMEOSTAT_HOME": str(home),
             "HOMEOSTAT_CONTRACT": str(contract),

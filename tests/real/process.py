@@ -1,6 +1,5 @@
 """One service as a deployment runs it."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from deploy.servers import free_port
+from tests.real.running import around
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "tests" / "loop" / "turbines.yaml"
@@ -31,7 +31,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={
-                    **os.environ,
+                    **around(),
                     "HOMEOSTAT_HOME": str(home / "home"),
                     "HOMEOSTAT_CONTRACT": str(CONTRACT),
                     "HOMEOSTAT_PORT": str(self.port),

@@ -16,6 +16,14 @@ HOMEOSTAT = str(Path(sys.executable).with_name("homeostat"))
 START_S = 240  # Feast and MLflow in four processes, on a machine that is busy with other tests
 
 
+def around() -> dict[str, str]:
+    """The environment that a process of a test gets, without the folder of metrics that Feast names at its import.
+
+    A service would share it with all that other tests started, and count theirs as its own.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+
+
 def homeostat(*words: str | Path, seconds: float = START_S) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run([HOMEOSTAT, *map(str, words)], capture_output=True, text=True, check=False, timeout=seconds)

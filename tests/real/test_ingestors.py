@@ -1,7 +1,6 @@
 """Several ingestors on the lanes of one product: they come, die and go while events are sent, and each counts once."""
 
 import json
-import os
 import signal
 from collections import defaultdict
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from homeostat.settings import KafkaSettings
 
 from .deployment import Deployment
 from .ingestors import ingestor
-from .running import until
+from .running import around, until
 
 LANES, LINES, PAGE = 4, 40, 5_000
 CONTRACT = """
@@ -97,7 +96,7 @@ def test_ingestors_share_lanes_and_each_event_counts_once_though_one_dies_and_on
     kafka: Kafka, redis_server: Redis, product: str, tmp_path: Path, client: str
 ) -> None:
     environment = {
-        **os.environ,
+        **around(),
         **servers(kafka, redis_server, client),
         "HOMEOSTAT_CONTRACT": str(written(tmp_path, product)),
     }

@@ -140,7 +140,6 @@ def healers(kafka: Kafka, mlflow_server: Mlflow, database: Postgres, tmp_path: P
     }
     with ExitStack() as ending:
         patched = ending.enter_context(pytest.MonkeyPatch.context())
-        patched.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)  # which Feast sets, in tests that import it
         for variable in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
             patched.setenv(variable, servers[variable])
         three = {name: ending.enter_context(running("healer", folder, servers, name)) for name in ("a", "b", "c")}
