@@ -71,7 +71,7 @@ def _drift_numbers(report: DriftReport) -> Iterator[float | None]:
     for score in (*report.features, report.prediction, report.embedding):
         if isinstance(score, DriftScore):
             yield from (score.psi, score.psi_limit, score.ks, score.ks_limit, score.p_value, *score.distances.values())
-            yield from (score.share, score.damage, score.embedding, score.embedding_limit)
+            yield from (score.share, score.damage, score.embedding, score.embedding_limit, score.floor_rate)
     if isinstance(report.performance, Performance):
         p = report.performance
         yield from (p.loss, p.expected_loss, p.p_value, p.calibration_error, p.calibration_p_value)

@@ -30,6 +30,8 @@ class DriftScore:
     # of a vector: how far the whole of it has moved; its index is of where it lies along one direction, or is missing
     embedding: float | None = None
     embedding_limit: float | None = None
+    floor_rate: float | None = None  # false alarms a look, from which on a move of just the floor shows; None: unknown
+    floor_training: int | None = None  # times the training that would do instead; None: not needed, or 8 won't do
 
     @property
     def size(self) -> tuple[float, float]:

@@ -93,7 +93,8 @@ def judge_window(
     unlabelled = [test.p_value for test in (*columns, whole, domain) if test is not None]
     labelled = _label_p_value(loss, policy) if loss else None
     level, label_level = _levels(unlabelled, labelled, policy.false_discovery_rate)
-    *features, prediction = [column.score(level, policy) for column in columns]
+    calm = (1.0 if labelled is None else 1 - _LABELLED_SHARE) / len(unlabelled)
+    *features, prediction = [column.score(level, calm, policy) for column in columns]
     features = _priced(features, columns, reference, counts)
     embedding = _embedding_score(whole, level, policy) if whole else None
     performance = _performance(loss, profile.expected_loss, label_level, policy) if loss else None

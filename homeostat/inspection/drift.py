@@ -13,8 +13,6 @@ from homeostat.healing.incidents import told_incident
 from homeostat.records import DriftReport, DriftScore
 
 _MONTH = timedelta(days=30)
-_WORST = 3  # columns named
-_ROUNDING = 0.05
 
 EMBEDDING = "embedding"
 """The score over the whole feature vector, as ``homeostat.drift.report`` names it; importing that takes SciPy."""
@@ -50,9 +48,12 @@ def told_limits(contract: Contract) -> dict[str, Any]:
     per = alarms.per if alarms else _MONTH
     return {
         "by": "alarm budget" if alarms else "thresholds",
+        "shared": alarms is not None and "false_discovery_rate" not in contract.drift.model_fields_set,
         "false_retrainings": false_retrainings(contract, per),
         "per": written(per),
         "looks": per / policy.every,
+        "every": written(policy.every),
+        "window": written(policy.window),
         "confirm": contract.healing.confirm,
         "false_discovery_rate": policy.false_discovery_rate,
         "min_psi": policy.min_psi,
@@ -70,22 +71,6 @@ def limits_line(told: dict[str, Any]) -> str:
         f"most {told['false_discovery_rate']:.2g}, half for the labels, half for all columns; floors: "
         f"PSI {told['min_psi']:.3g}, KS {told['min_ks']:.3g}, loss {told['min_loss_increase']:.1%}"
     )
-
-
-def blind_lines(told: dict[str, Any], limits: dict[str, Any]) -> list[str]:
-    """Return in words which columns' limits lie beyond the shift that is to be seen: calm days differ by as much."""
-    blind = [score for score in told["features"] if score["visible"] > limits["effect"] * (1 + _ROUNDING)]
-    if not blind:
-        return []
-    worst = sorted(blind, key=lambda score: -score["visible"])[:_WORST]
-    named = ", ".join(f"{score['name']} {score['visible']:.2g}" for score in worst)
-    seen = f"{len(told['features']) - len(blind)} of {len(told['features'])}"
-    return [
-        (
-            f"a shift of {limits['effect']:.2g} deviations shows in {seen} columns; the least that calm windows leave "
-            f"to be seen: {named}. A longer training span or window, fewer looks, or a larger alarm budget lowers it"
-        )
-    ]
 
 
 def label_lines(told: dict[str, Any]) -> list[str]:
@@ -143,6 +128,8 @@ def told_score(score: DriftScore) -> dict[str, Any]:
         "embedding_limit": score.embedding_limit,
         "share": score.share,
         "damage": score.damage,
+        "floor_rate": score.floor_rate,
+        "floor_training": score.floor_training,
     }
 
 
