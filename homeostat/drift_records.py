@@ -85,6 +85,20 @@ class Performance:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelRate:
+    """The rate of ones among the mature labels of a window, beside that of training; it says nothing of the scores."""
+
+    rows: int
+    rate: float
+    training_rate: float
+    spread: float | None  # standard deviation from training window to window, beyond chance; None where too few
+    low: float  # calm windows lie from there
+    high: float  # to there
+    p_value: float
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LossEstimate:
     """The loss of the window as the scores themselves announce it: no label needed."""
 
@@ -137,3 +151,4 @@ class DriftReport:
     reference: str | None = None  # what the window was held against, where the contract asks for a season
     changed_at: datetime | None = None  # event time of the first row behind the change, as estimated; where it drifted
     labelled_since: int | None = None  # mature rows with a label from then on, all of them where nothing dates it
+    label_rate: LabelRate | None = None  # where enough labels are mature and the champion's profile knows its own

@@ -14,6 +14,7 @@ from homeostat.drift.damage import priced, without_harmless
 from homeostat.drift.discovery import level_in_force
 from homeostat.drift.domain import DomainTest
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
+from homeostat.drift.label_rate import label_rate
 from homeostat.drift.numbers import NUMBER
 from homeostat.drift.performance import LossBlock, LossTest, announced_loss, loss_test
 from homeostat.drift.profile import Profile
@@ -24,6 +25,7 @@ from homeostat.records import (
     DriftReport,
     DriftScore,
     DriftStatus,
+    LabelRate,
     LossEstimate,
     Performance,
     Span,
@@ -53,6 +55,7 @@ class Judgement:
     reference: str | None = None
     changed_at: datetime | None = None
     labelled_since: int | None = None
+    label_rate: LabelRate | None = None
 
 
 def judge_window(
@@ -113,6 +116,7 @@ def judge_window(
         estimate=_estimate(profile, counts, metric),
         domain=told_apart,
         reference=reference.told,
+        label_rate=label_rate(profile.labels, blocks, label_level) if loss and profile.labels else None,
     )
 
 

@@ -37,6 +37,7 @@ def told_report(report: DriftReport) -> dict[str, Any]:
         "embedding": told_score(report.embedding) if report.embedding else None,
         "domain": asdict(report.domain) if report.domain else None,
         "performance": asdict(report.performance) if report.performance else None,
+        "label_rate": asdict(report.label_rate) if report.label_rate else None,
         "estimate": asdict(report.estimate) if report.estimate else None,
         "incidents": [told_incident(incident) for incident in report.incidents],
     }
@@ -103,7 +104,19 @@ def label_lines(told: dict[str, Any]) -> list[str]:
             f"p {p['p_value']:.2g}: {verdict}; the mean score lies {abs(p['calibration_error']):.4f} "
             f"{'above' if p['calibration_error'] > 0 else 'below'} the label rate{chance}"
         )
+    if labels := told["label_rate"]:
+        lines.append(_label_rate_line(labels, told["performance"]))
     return lines
+
+
+def _label_rate_line(labels: dict[str, Any], performance: dict[str, Any] | None) -> str:
+    spread = "" if labels["spread"] is None else f" +- {labels['spread']:.4f} from window to window"
+    announced = f"; the scores announce {labels['rate'] + performance['calibration_error']:.4f}" if performance else ""
+    moved = "moved, which alarms only where the scores don't follow" if labels["moved"] else "calm"
+    return (
+        f"label rate: {labels['rate']:.4f}, {labels['training_rate']:.4f}{spread} in training, calm windows lie "
+        f"between {labels['low']:.4f} and {labels['high']:.4f}, p {labels['p_value']:.2g}: {moved}{announced}"
+    )
 
 
 def told_score(score: DriftScore) -> dict[str, Any]:

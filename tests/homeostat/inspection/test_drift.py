@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -6,7 +7,7 @@ from rich.console import Console
 from homeostat.contract.model import Contract
 from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
 from homeostat.inspection.page import scores_table
-from homeostat.records import DriftReport, DriftScore, DriftStatus, LossEstimate, Performance
+from homeostat.records import DriftReport, DriftScore, DriftStatus, LabelRate, LossEstimate, Performance
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -68,3 +69,22 @@ def test_a_change_is_dated():
 
 def test_a_window_without_labels_has_no_lines_of_them():
     assert label_lines(told_report(DriftReport("r", AT, AT, AT, 0, DriftStatus.UNKNOWN, None))) == []
+
+
+def test_the_rate_of_labels_is_told_beside_that_of_training_and_of_the_scores():
+    rate = LabelRate(800, 0.41, 0.3, 0.02, 0.24, 0.36, 1e-4, moved=True)
+    report = DriftReport(
+        *("r", AT, AT, AT, 900, DriftStatus.HEALTHY, "1"),
+        performance=Performance(800, 0.41, 0.45, 0.9, -0.01, degraded=False, calibration_p_value=0.4),
+        label_rate=rate,
+    )
+    assert label_lines(told_report(report))[-1] == (
+        "label rate: 0.4100, 0.3000 +- 0.0200 from window to window in training, calm windows lie between 0.2400 and "
+        "0.3600, p 0.0001: moved, which alarms only where the scores don't follow; the scores announce 0.4000"
+    )
+    calm = DriftReport(
+        *("r", AT, AT, AT, 900, DriftStatus.HEALTHY, "1"), label_rate=replace(rate, spread=None, moved=False)
+    )
+    assert label_lines(told_report(calm)) == [
+        "label rate: 0.4100, 0.3000 in training, calm windows lie between 0.2400 and 0.3600, p 0.0001: calm"
+    ]
