@@ -10,6 +10,7 @@ from homeostat.metric_names import (
     DRIFT_REPORTS,
     DRIFTED_FEATURES,
     LABEL_MATURITY,
+    LABEL_RATE,
     MODEL_LOSS,
 )
 
@@ -88,6 +89,14 @@ def _errors(made: Dashboard) -> None:
             "Loss",
             "Of the version that serves, on the mature rows of the last window.",
             {"version {{version}}": f"max by (version) ({of_product(MODEL_LOSS)})"},
+        )
+    )
+    made.with_panel(
+        curves(
+            "Label rate",
+            "Share of ones among the mature labels of the last window, and of training.",
+            {"{{of}}": f"max by (of) ({of_product(LABEL_RATE)})"},
+            unit="percentunit",
         )
     )
     made.with_panel(

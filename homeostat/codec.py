@@ -71,10 +71,13 @@ def _drift_numbers(report: DriftReport) -> Iterator[float | None]:
     for score in (*report.features, report.prediction, report.embedding):
         if isinstance(score, DriftScore):
             yield from (score.psi, score.psi_limit, score.ks, score.ks_limit, score.p_value, *score.distances.values())
-            yield from (score.share, score.damage, score.embedding, score.embedding_limit)
+            yield from (score.share, score.damage, score.embedding, score.embedding_limit, score.floor_rate)
     if isinstance(report.performance, Performance):
         p = report.performance
         yield from (p.loss, p.expected_loss, p.p_value, p.calibration_error, p.calibration_p_value)
+    if report.label_rate is not None:
+        told = report.label_rate
+        yield from (told.rate, told.training_rate, told.spread, told.low, told.high, told.p_value)
     if report.estimate is not None:
         yield from (report.estimate.loss, report.estimate.low, report.estimate.high)
     yield from (incident.factor for incident in report.incidents)

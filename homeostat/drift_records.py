@@ -30,6 +30,8 @@ class DriftScore:
     # of a vector: how far the whole of it has moved; its index is of where it lies along one direction, or is missing
     embedding: float | None = None
     embedding_limit: float | None = None
+    floor_rate: float | None = None  # false alarms a look, from which on a move of just the floor shows; None: unknown
+    floor_training: int | None = None  # times the training that would do instead; None: not needed, or 8 won't do
 
     @property
     def size(self) -> tuple[float, float]:
@@ -80,6 +82,20 @@ class Performance:
     calibration_error: float  # mean score minus label rate
     degraded: bool
     calibration_p_value: float | None = None  # of that gap, two-sided
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRate:
+    """The rate of ones among the mature labels of a window, beside that of training; it says nothing of the scores."""
+
+    rows: int
+    rate: float
+    training_rate: float
+    spread: float | None  # standard deviation from training window to window, beyond chance; None where too few
+    low: float  # calm windows lie from there
+    high: float  # to there
+    p_value: float
+    moved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +151,4 @@ class DriftReport:
     reference: str | None = None  # what the window was held against, where the contract asks for a season
     changed_at: datetime | None = None  # event time of the first row behind the change, as estimated; where it drifted
     labelled_since: int | None = None  # mature rows with a label from then on, all of them where nothing dates it
+    label_rate: LabelRate | None = None  # where enough labels are mature and the champion's profile knows its own

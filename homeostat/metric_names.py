@@ -33,6 +33,7 @@ SLA_FRESHNESS = "homeostat_sla_freshness_seconds"
 SLA_ATTAINMENT = "homeostat_sla_attainment_ratio"
 FEATURE_TIME = "homeostat_feature_timestamp_seconds"
 LABEL_MATURITY = "homeostat_label_maturity_ratio"
+LABEL_RATE = "homeostat_label_rate_ratio"
 DRIFT_PSI = "homeostat_drift_psi_ratio"
 DRIFT_KS = "homeostat_drift_ks_ratio"
 DRIFT_DISTANCE = "homeostat_drift_distance_ratio"
@@ -100,6 +101,9 @@ METRICS: tuple[Metric, ...] = (
     Metric(SLA_ATTAINMENT, "gauge", "Share of predictions within the promised latency", ("product",)),
     Metric(FEATURE_TIME, "gauge", "Event time of the newest stored feature row of a lane", ("product", "lane")),
     Metric(LABEL_MATURITY, "gauge", "Share of matured predictions whose label came", ("product",)),
+    Metric(
+        LABEL_RATE, "gauge", "Share of ones among mature labels: of the last window, of training", ("product", "of")
+    ),
     Metric(DRIFT_PSI, "gauge", "Population stability index of the last window", ("product", "feature")),
     Metric(DRIFT_KS, "gauge", "Kolmogorov-Smirnov distance of the last window", ("product", "feature")),
     Metric(DRIFT_DISTANCE, "gauge", "Embedding distance of a vector in the last window", ("product", "feature")),

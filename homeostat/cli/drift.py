@@ -86,7 +86,8 @@ def _show_reports(folder: Path, onlooker: "Onlooker", one: DriftReport | None, l
 
 
 def _show_report(told: dict[str, Any], limits: dict[str, Any]) -> None:
-    from homeostat.inspection.drift import blind_lines, label_lines
+    from homeostat.inspection.blindness import blind_lines
+    from homeostat.inspection.drift import label_lines
     from homeostat.inspection.page import scores_table, when
 
     out.print(

@@ -16,13 +16,22 @@ ROWS_TO_START: Final = 5_000
 ONES_TO_START: Final = 200  # rows of the rarer label
 WINDOWS_TO_START: Final = 8  # windows of the training span, to see how far calm ones lie apart
 _WEEK: Final = 7 * D
-_LOOKS_A_WINDOW: Final = 7
+_LOOKS_A_WINDOW: Final = 16  # at least: fewer see a jump later, many more widen the limits that share one budget
+_MONTH: Final = 30 * D
+_BUDGET_WINDOWS: Final = 4  # at least, of the time that a false retraining is allowed in
+_EFFECT: Final = 0.3  # standard deviations: a smaller shift of a column costs a model next to nothing
+_HARMLESS: Final = 0.01  # of the model's say
+_HARMLESS_OF_EQUAL: Final = 0.25  # of what each of many features would have if all had the same
 _BLOCKS: Final = 3
 _CANARY_BLOCKS: Final = 28  # to a window: at least ten complete ones are needed for a verdict
 _CANARY_WINDOWS: Final = 2
 _STEP_BLOCKS: Final = 4  # to a step of traffic
 _SHARE_TO_START: Final = 1 / 3  # of the file, at most: the rest is to be watched
 _MOST_LATENESS: Final = 14 * D
+_WHY_ALARMS: Final = (
+    "so many retrainings for nothing are expected at most; effect: a shift that is worth one, in standard deviations. "
+    "All limits follow from it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +106,20 @@ def pace_of(rows: int, stretch: Stretch, clock: LabelClock, labels: pl.Series) -
     return Pace(_lateness(stretch), rows_a_day, start, window, parts, odd)
 
 
+def harmless_of(features: int) -> Line:
+    """Return how little of the model's say makes a feature one that drifts in silence, of so many features."""
+    share = min(_HARMLESS, _HARMLESS_OF_EQUAL / features)
+    why = f"of the model's say: a feature with less drifts in silence (an equal part: {1 / features:.2g})"
+    return Line("harmless_share", f"{share:.2g}", why)
+
+
 def _drift(tempo: _Tempo) -> tuple[Line, ...]:
     floor = max(LEAST_ROWS, _round(0.7 * tempo.rows))
+    every = max(at_most(tempo.window / _LOOKS_A_WINDOW), tempo.step, M)
+    per = max(_MONTH, at_least(_BUDGET_WINDOWS * tempo.window))
     return (
-        Line("every", written(max(at_most(tempo.window / _LOOKS_A_WINDOW), tempo.step, M)), "a look at the window"),
+        Line("alarms", f"{{false_retrainings: 1, per: {written(per)}, effect: {_EFFECT}}}", _WHY_ALARMS),
+        Line("every", written(every), "a look at the window; looks share the alarms: more of them widen the limits"),
         Line("window", written(tempo.window), _why_window(tempo)),
         Line("min_rows", f"{floor}", f"a window has about {tempo.rows:,.0f} rows: fewer say 'unknown'"),
     )

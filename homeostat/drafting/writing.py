@@ -10,7 +10,7 @@ from homeostat.contract.load import parse_contract
 from homeostat.contract.names import slug
 from homeostat.drafting.draft import Draft
 from homeostat.drafting.features import Feature, quoted
-from homeostat.drafting.pace import Line
+from homeostat.drafting.pace import Line, harmless_of
 from homeostat.errors import ContractError, HomeostatError
 
 _LONGEST: Final = 160  # characters of a comment
@@ -93,6 +93,8 @@ def _lines(draft: Draft) -> Iterator[str]:
     for part, settings in draft.pace.parts.items():
         yield ""
         yield from _part(part, settings)
+        if part == "drift":
+            yield from _part_lines([harmless_of(sum(feature.live for feature in draft.features))])
         if part == "canary" and draft.slices:
             yield from _part_lines([Line("slices", f"[{', '.join(map(quoted, draft.slices))}]", _WHY_SLICES)])
     if draft.entity_column is None:

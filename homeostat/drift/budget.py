@@ -6,7 +6,7 @@ from statistics import NormalDist
 from homeostat.contract.model import Contract
 from homeostat.contract.policies import AlarmBudget, DriftPolicy
 
-_MOST_OFTEN = 0.25  # of a look, however generous the budget: beyond it a single look says nothing
+MOST_OFTEN = 0.25  # of a look, however generous the budget: beyond it a single look says nothing
 
 
 def policy_in_force(contract: Contract) -> DriftPolicy:
@@ -53,4 +53,4 @@ def level_of_a_look(budget: AlarmBudget, contract: Contract) -> float:
     0.01
     """
     looks = budget.per / contract.drift.every
-    return min(_MOST_OFTEN, budget.false_retrainings * contract.healing.confirm / looks)
+    return min(MOST_OFTEN, budget.false_retrainings * contract.healing.confirm / looks)

@@ -1,6 +1,6 @@
 """The tests of one column of a window against its reference."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from statistics import NormalDist
 
@@ -19,6 +19,7 @@ from homeostat.drift.reference import Reference, training_reference
 from homeostat.records import DriftScore
 
 _NAMED = 5  # numbers of a vector in a report
+_LONGER = (2, 4, 8)  # times the training: what may be waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,51 @@ class ColumnTest:
             return share
         return max(share, 2 * NormalDist().cdf(self.embedding.effect**0.5 / 2) - 1)
 
-    def score(self, level: float, policy: DriftPolicy) -> DriftScore:
-        """Return the column's score at the level in force: drifted when certain and large enough."""
+    def shown(self, effect: float) -> float:
+        """Return the p-value of a normal column, or vector, that moves by so many deviations and by nothing else."""
+        if self.embedding is not None:
+            smallest = self.embedding.tail(effect**2)
+        else:
+            smallest = self.psi.tail(effect**2)
+            if self.ks is not None:
+                smallest = min(smallest, self.ks.tail(2 * NormalDist().cdf(effect / 2) - 1))
+        return min(1.0, smallest * self.tests)
+
+    def longer(self, times: float) -> "ColumnTest":
+        """Return the tests as so many times the training would have them."""
+        return replace(
+            self,
+            psi=self.psi.longer(times),
+            ks=self.ks.longer(times) if self.ks else None,
+            embedding=self.embedding.longer(times) if self.embedding else None,
+        )
+
+    def needs(self, calm: float, policy: DriftPolicy) -> tuple[float, int | None]:
+        """Return what it takes that a move of just the floor shows: a rate of false alarms, or a longer training.
+
+        Args:
+            calm: The level of a column in a look where nothing drifts, as a share of the look's rate.
+            policy: The floor and the rate in force.
+
+        Returns:
+            The least rate, and how many times the training would do at the rate in force: 2, 4 or 8, None where
+            none is needed or none of them does.
+        """
+        effect, rate = policy.min_psi**0.5, policy.false_discovery_rate
+        least = self.shown(effect) / calm
+        if least <= rate:
+            return least, None
+        longer = (times for times in _LONGER if self.longer(times).shown(effect) <= rate * calm)
+        return min(1.0, least), next(longer, None)
+
+    def score(self, level: float, calm: float, policy: DriftPolicy) -> DriftScore:
+        """Return the column's score at the level in force: drifted when certain and large enough.
+
+        Args:
+            level: In force.
+            calm: What it is where nothing drifts, as a share of the look's rate of false alarms.
+            policy: The floors and that rate.
+        """
         psi_limit = self.psi.limit(level / self.tests)
         drifted = self.psi.index > psi_limit and self.psi.effect >= policy.min_psi
         distance = ks_limit = None
@@ -64,6 +108,7 @@ class ColumnTest:
             drifted = drifted or (apart > apart_limit and self.embedding.effect >= policy.min_psi)
         # by itself or not at all: thousands of others would dilute a number in any sum
         moved = self.numbers.moved(level / self.tests, policy.min_psi) if self.numbers is not None else {}
+        floor_rate, floor_training = self.needs(calm, policy)
         return DriftScore(
             name=self.name,
             psi=self.psi.index,
@@ -75,6 +120,8 @@ class ColumnTest:
             distances={**self.distances, **dict(islice(moved.items(), _NAMED))},
             embedding=apart,
             embedding_limit=apart_limit,
+            floor_rate=floor_rate,
+            floor_training=floor_training,
         )
 
 

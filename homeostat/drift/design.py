@@ -1,6 +1,6 @@
 """Design effects: how much further than independent rows the training windows lay from one another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,10 +40,17 @@ class Design:
         More rows than usual don't make a window less of its time; fewer count in proportion.
         """
         live = max(live_rows, 1.0)
-        chance = 1 / max(reference_rows, 1.0) + 1 / live
-        if self.windows == 0:
-            return chance
-        return chance + self.between * (max(1.0, self.rows / live) + 1 / self.windows)
+        chance = 1 / live if self.windows == 0 else 1 / live + self.between * max(1.0, self.rows / live)
+        return chance + self.reference_scale(reference_rows)
+
+    def reference_scale(self, rows: float) -> float:
+        """Return the reference's own part of that variance: what a training without end would take away."""
+        chance = 1 / max(rows, 1.0)
+        return chance if self.windows == 0 else chance + self.between / self.windows
+
+    def longer(self, times: float) -> "Design":
+        """Return what so many times the training windows would show, if they differ as those that are known."""
+        return replace(self, windows=self.windows * times, rest=self.rest * times)
 
     def tail(self, ratio: float, degrees: float) -> float:
         """Return the chance of a squared distance that is ``ratio`` times its mean, in ``degrees`` dimensions."""

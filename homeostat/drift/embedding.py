@@ -1,7 +1,7 @@
 """Distance over the whole feature vector: drift no single column shows, such as a changed correlation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -58,11 +58,21 @@ class EmbeddingTest:
     @property
     def p_value(self) -> float:
         """The chance of a distance this large without drift."""
-        return fisher_tail(self.distance / self._unit, self._shape, self._rest)
+        return self.tail(self.distance)
+
+    def tail(self, distance: float) -> float:
+        """Return the chance of a distance as large as that one without drift."""
+        return fisher_tail(distance / self._unit, self._shape, self._rest)
 
     def limit(self, alpha: float) -> float:
         """Return the distance that chance alone exceeds with probability ``alpha``."""
         return fisher_limit(alpha, self._shape, self._rest) * self._unit
+
+    def longer(self, times: float) -> "EmbeddingTest":
+        """Return the test as so many times the training would have it, along as many directions."""
+        less = (1 - 1 / times) * self.design.reference_scale(self.reference_rows)
+        rows = self.reference_rows * times
+        return replace(self, scale=self.scale - less, reference_rows=rows, design=self.design.longer(times))
 
     @property
     def _shape(self) -> float:

@@ -1,6 +1,6 @@
 """Kolmogorov-Smirnov distance between two histograms over the same ordered bins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,11 +22,16 @@ class KsTest:
     distance: float
     root_rows: float  # square root of n * m / (n + m), effective rows
     design: Design = INDEPENDENT
+    reference_rows: float = 0.0
 
     @property
     def p_value(self) -> float:
         """The chance of a distance this large without drift, never too small on bins."""
-        value = self.distance * self.root_rows
+        return self.tail(self.distance)
+
+    def tail(self, distance: float) -> float:
+        """Return the chance of a distance as large as that one without drift."""
+        value = distance * self.root_rows
         if self.design.windows == 0:
             return kolmogorov_tail(value)
         return self.design.tail(value**2 / MEAN_SQUARE, _SHAPE)
@@ -38,6 +43,13 @@ class KsTest:
         if self.design.windows == 0:
             return kolmogorov_limit(alpha) / self.root_rows
         return float(np.sqrt(self.design.limit(alpha, _SHAPE) * MEAN_SQUARE)) / self.root_rows
+
+    def longer(self, times: float) -> "KsTest":
+        """Return the test as so many times the training would have it."""
+        if self.root_rows == 0:
+            return self
+        less = (1 - 1 / times) * self.design.reference_scale(self.reference_rows)
+        return replace(self, root_rows=(self.root_rows**-2 - less) ** -0.5, design=self.design.longer(times))
 
 
 def ks_test(reference: np.ndarray, live: np.ndarray, design: Design = INDEPENDENT) -> KsTest:
@@ -61,4 +73,4 @@ def ks_test(reference: np.ndarray, live: np.ndarray, design: Design = INDEPENDEN
     if n <= 0 or m <= 0:
         return KsTest(0.0, 0.0, design)
     gap = np.cumsum(reference) / n - np.cumsum(live) / m
-    return KsTest(float(np.abs(gap).max()), design.scale(n, m) ** -0.5, design)
+    return KsTest(float(np.abs(gap).max()), design.scale(n, m) ** -0.5, design, n)

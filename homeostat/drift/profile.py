@@ -12,6 +12,7 @@ from homeostat.drift.bins import Bins, Cells, Coder, category_bins, number_bins
 from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.domain import DomainReference
 from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_reference
+from homeostat.drift.label_rate import LabelReference
 from homeostat.drift.norms import PIECE_ROWS, SCALES, CellCoder, Norm, norms
 from homeostat.drift.seasons import SeasonReference
 from homeostat.drift.texts import TextReference, text_designs, text_reference
@@ -50,6 +51,7 @@ class Profile:
     domain: DomainReference | None = None  # where the contract asks for the classifier
     season: SeasonReference | None = None  # where it asks for one and the training span has enough of them
     vectors: dict[int, VectorReference] = field(default_factory=dict)  # by place, of the vector columns
+    labels: LabelReference | None = None  # none in old profiles
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Population stability index: how far a live column has moved from its reference, on fixed bins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class PsiTest:
     scale: float  # 1 / n_reference + 1 / n_live, and what windows differ by beyond that
     degrees: int
     design: Design = INDEPENDENT
+    reference_rows: float = 0.0
 
     @property
     def effect(self) -> float:
@@ -28,12 +29,21 @@ class PsiTest:
     @property
     def p_value(self) -> float:
         """The chance of an index this large without drift."""
+        return self.tail(self.index)
+
+    def tail(self, index: float) -> float:
+        """Return the chance of an index as large as that one without drift."""
         mean = self.degrees * self.scale
-        return self.design.tail(self.index / mean, self.degrees) if mean > 0 else 1.0
+        return self.design.tail(index / mean, self.degrees) if mean > 0 else 1.0
 
     def limit(self, alpha: float) -> float:
         """Return the index that chance alone exceeds with probability ``alpha``."""
         return self.design.limit(alpha, self.degrees) * self.degrees * self.scale
+
+    def longer(self, times: float) -> "PsiTest":
+        """Return the test as so many times the training would have it."""
+        less = (1 - 1 / times) * self.design.reference_scale(self.reference_rows)
+        return replace(self, scale=self.scale - less, design=self.design.longer(times))
 
 
 def psi(reference: np.ndarray, live: np.ndarray, pseudo_count: float = PSEUDO_COUNT) -> float:
@@ -74,8 +84,8 @@ def psi_test(reference: np.ndarray, live: np.ndarray, design: Design = INDEPENDE
     (True, 9)
     """
     joined, seen = join_thin_bins(reference, live)
-    scale = design.scale(float(reference.sum()), float(live.sum()))
-    return PsiTest(psi(joined, seen), scale, joined.size - 1, design)
+    rows = float(reference.sum())
+    return PsiTest(psi(joined, seen), design.scale(rows, float(live.sum())), joined.size - 1, design, rows)
 
 
 def join_thin_bins(reference: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from homeostat.drift.damage import priced, without_harmless
 from homeostat.drift.discovery import level_in_force
 from homeostat.drift.domain import DomainTest
 from homeostat.drift.embedding import EmbeddingTest, embedding_test
+from homeostat.drift.label_rate import label_rate
 from homeostat.drift.numbers import NUMBER
 from homeostat.drift.performance import LossBlock, LossTest, announced_loss, loss_test
 from homeostat.drift.profile import Profile
@@ -24,6 +25,7 @@ from homeostat.records import (
     DriftReport,
     DriftScore,
     DriftStatus,
+    LabelRate,
     LossEstimate,
     Performance,
     Span,
@@ -53,6 +55,7 @@ class Judgement:
     reference: str | None = None
     changed_at: datetime | None = None
     labelled_since: int | None = None
+    label_rate: LabelRate | None = None
 
 
 def judge_window(
@@ -93,7 +96,8 @@ def judge_window(
     unlabelled = [test.p_value for test in (*columns, whole, domain) if test is not None]
     labelled = _label_p_value(loss, policy) if loss else None
     level, label_level = _levels(unlabelled, labelled, policy.false_discovery_rate)
-    *features, prediction = [column.score(level, policy) for column in columns]
+    calm = (1.0 if labelled is None else 1 - _LABELLED_SHARE) / len(unlabelled)
+    *features, prediction = [column.score(level, calm, policy) for column in columns]
     features = _priced(features, columns, reference, counts)
     embedding = _embedding_score(whole, level, policy) if whole else None
     performance = _performance(loss, profile.expected_loss, label_level, policy) if loss else None
@@ -112,6 +116,7 @@ def judge_window(
         estimate=_estimate(profile, counts, metric),
         domain=told_apart,
         reference=reference.told,
+        label_rate=label_rate(profile.labels, blocks, label_level) if loss and profile.labels else None,
     )
 
 

@@ -13,8 +13,6 @@ from homeostat.healing.incidents import told_incident
 from homeostat.records import DriftReport, DriftScore
 
 _MONTH = timedelta(days=30)
-_WORST = 3  # columns named
-_ROUNDING = 0.05
 
 EMBEDDING = "embedding"
 """The score over the whole feature vector, as ``homeostat.drift.report`` names it; importing that takes SciPy."""
@@ -39,6 +37,7 @@ def told_report(report: DriftReport) -> dict[str, Any]:
         "embedding": told_score(report.embedding) if report.embedding else None,
         "domain": asdict(report.domain) if report.domain else None,
         "performance": asdict(report.performance) if report.performance else None,
+        "label_rate": asdict(report.label_rate) if report.label_rate else None,
         "estimate": asdict(report.estimate) if report.estimate else None,
         "incidents": [told_incident(incident) for incident in report.incidents],
     }
@@ -50,9 +49,12 @@ def told_limits(contract: Contract) -> dict[str, Any]:
     per = alarms.per if alarms else _MONTH
     return {
         "by": "alarm budget" if alarms else "thresholds",
+        "shared": alarms is not None and "false_discovery_rate" not in contract.drift.model_fields_set,
         "false_retrainings": false_retrainings(contract, per),
         "per": written(per),
         "looks": per / policy.every,
+        "every": written(policy.every),
+        "window": written(policy.window),
         "confirm": contract.healing.confirm,
         "false_discovery_rate": policy.false_discovery_rate,
         "min_psi": policy.min_psi,
@@ -70,22 +72,6 @@ def limits_line(told: dict[str, Any]) -> str:
         f"most {told['false_discovery_rate']:.2g}, half for the labels, half for all columns; floors: "
         f"PSI {told['min_psi']:.3g}, KS {told['min_ks']:.3g}, loss {told['min_loss_increase']:.1%}"
     )
-
-
-def blind_lines(told: dict[str, Any], limits: dict[str, Any]) -> list[str]:
-    """Return in words which columns' limits lie beyond the shift that is to be seen: calm days differ by as much."""
-    blind = [score for score in told["features"] if score["visible"] > limits["effect"] * (1 + _ROUNDING)]
-    if not blind:
-        return []
-    worst = sorted(blind, key=lambda score: -score["visible"])[:_WORST]
-    named = ", ".join(f"{score['name']} {score['visible']:.2g}" for score in worst)
-    seen = f"{len(told['features']) - len(blind)} of {len(told['features'])}"
-    return [
-        (
-            f"a shift of {limits['effect']:.2g} deviations shows in {seen} columns; the least that calm windows leave "
-            f"to be seen: {named}. A longer training span or window, fewer looks, or a larger alarm budget lowers it"
-        )
-    ]
 
 
 def label_lines(told: dict[str, Any]) -> list[str]:
@@ -118,7 +104,19 @@ def label_lines(told: dict[str, Any]) -> list[str]:
             f"p {p['p_value']:.2g}: {verdict}; the mean score lies {abs(p['calibration_error']):.4f} "
             f"{'above' if p['calibration_error'] > 0 else 'below'} the label rate{chance}"
         )
+    if labels := told["label_rate"]:
+        lines.append(_label_rate_line(labels, told["performance"]))
     return lines
+
+
+def _label_rate_line(labels: dict[str, Any], performance: dict[str, Any] | None) -> str:
+    spread = "" if labels["spread"] is None else f" +- {labels['spread']:.4f} from window to window"
+    announced = f"; the scores announce {labels['rate'] + performance['calibration_error']:.4f}" if performance else ""
+    moved = "moved, which alarms only where the scores don't follow" if labels["moved"] else "calm"
+    return (
+        f"label rate: {labels['rate']:.4f}, {labels['training_rate']:.4f}{spread} in training, calm windows lie "
+        f"between {labels['low']:.4f} and {labels['high']:.4f}, p {labels['p_value']:.2g}: {moved}{announced}"
+    )
 
 
 def told_score(score: DriftScore) -> dict[str, Any]:
@@ -143,6 +141,8 @@ def told_score(score: DriftScore) -> dict[str, Any]:
         "embedding_limit": score.embedding_limit,
         "share": score.share,
         "damage": score.damage,
+        "floor_rate": score.floor_rate,
+        "floor_training": score.floor_training,
     }
 
 

@@ -11,7 +11,8 @@ from homeostat.drift.report import report_of
 from homeostat.drift.watch import Watch
 from homeostat.errors import HomeostatError
 from homeostat.flow import topic_name
-from homeostat.inspection.drift import blind_lines, label_lines, limits_line, told_limits, told_report
+from homeostat.inspection.blindness import blind_lines
+from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
 from homeostat.inspection.evidently_page import evidently_page
 from homeostat.inspection.window_rows import served_rows, training_rows
 from homeostat.ports import EventLog

@@ -27,17 +27,26 @@ from homeostat.tail import Tail
 
 MOST_BYTES = 10 << 20  # of a page: MLflow's UI shows it whole
 
+READER = "drift_pages"
+"""The name under which the log keeps how far pages are made."""
+
 _TOPIC = "training_runs"
 _PATIENCE_S = 600.0
+_KEEP_S = 3600.0  # between commits of what has not moved: Kafka forgets what is a week old
 
 _log = logging.getLogger("homeostat.drift_pages")
 
 
 class DriftPages:
-    """Has a page made for each version that a drift led to, one after the other, while the trainer goes on."""
+    """Has a page made for each version that a drift led to, one after the other, while the trainer goes on.
+
+    What is made is committed to the log, as a step commits what it has handled, so a page that waits, or is in the
+    making, outlives this process. One that a process died with is tried once more: a page that takes its process
+    along, as where both share a limit of memory, must not do so for ever.
+    """
 
     def __init__(self, instance: Path, contract: Path, home: Path, product: str, log: EventLog) -> None:
-        """Begin with the next training run.
+        """Go on behind the last page made; where nobody ever began, with the next training run.
 
         Args:
             instance: Its folder.
@@ -47,33 +56,57 @@ class DriftPages:
             log: Where its training runs come.
         """
         self._command = (sys.executable, "-m", __name__, str(instance), str(contract), str(home))
-        self._tail = Tail(log, product)
-        self._offset = log.end(topic_name(product, _TOPIC))
-        self._versions: deque[str] = deque()
+        self._log, self._name, self._tail = log, topic_name(product, _TOPIC), Tail(log, product)
+        self._second = log.end(self._name)  # what lies before it, another process may have died with
+        self._offset = log.committed(READER, self._name) or self._second
+        self._versions: deque[tuple[int, str]] = deque()  # each with the offset behind it
         self._maker: subprocess.Popen[bytes] | None = None
         self._begun = 0.0
+        self._commit(self._offset)
+        self.follow()
 
     def follow(self) -> None:
         """Note the versions that have come since the last call."""
         for offset, run in self._tail.after(_TOPIC, self._offset):
             self._offset = offset + 1
             if isinstance(run, TrainingRun) and run.version and run.receipt.get("report_id"):
-                self._versions.append(run.version)
+                self._versions.append((self._offset, run.version))
 
     def go_on(self) -> bool:
-        """Begin the next page once the one before is done, and return whether one is in the making."""
+        """Begin the next page once the one before is done, and return whether one is in the making.
+
+        Raises:
+            TransientError: The log can't be told now; the next call does.
+        """
         if self._maker is not None and self._maker.poll() is None:
             if monotonic() - self._begun > _PATIENCE_S:
                 _log.warning("no drift page within %.0f s", _PATIENCE_S)
                 self._maker.kill()
             return True
-        self._maker = None
+        if self._maker is not None:
+            self._note(self._versions[0][0])
+            self._versions.popleft()
+            self._maker = None
         if self._versions:
+            end, version = self._versions[0]
+            if end <= self._second:
+                self._note(end)
             # The pipe closes with this process, and the other one ends with it: see ``life``.
-            command = [*self._command, self._versions.popleft()]
+            command = [*self._command, version]
             self._maker = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own
             self._begun = monotonic()
+        else:
+            self._note(self._offset)
         return self._maker is not None
+
+    def _note(self, made: int) -> None:
+        """Store that all before an offset is made, and now and then that nothing has changed."""
+        if made != self._made or monotonic() - self._kept_at >= _KEEP_S:
+            self._commit(made)
+
+    def _commit(self, made: int) -> None:
+        self._log.commit(READER, {self._name: made})
+        self._made, self._kept_at = made, monotonic()
 
 
 def put_page(contract_file: Path, home: Path, version: str) -> None:

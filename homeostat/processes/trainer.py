@@ -59,13 +59,13 @@ def run_trainings(
                     _log.info("%s: answered what was asked", product)
                     if page:
                         page.follow()
+                if page:
+                    page.go_on()
                 show(product, None)
             except TransientError as error:
                 _log.warning("%s: trying again: %s", product, error)
                 show(product, str(error))
                 wait_s = max(wait_s, error.retry_after_s)
-            if page:
-                page.go_on()
         pause.wait(wait_s)
 
 
@@ -83,11 +83,14 @@ def main(home: Path) -> None:
             name: build_workers(p.contract, p.stack, instance.seed, TRAINED, hook)[TRAINED[0]]
             for name, p in products.items()
         }
-        pages = {name: DriftPages(home, p.home / CONTRACT, p.home, name, p.stack.log) for name, p in products.items()}
+        pages = {
+            name: DriftPages(home, p.home / CONTRACT, p.home, name, p.stack.log)
+            for name, p in products.items()
+            if settings.drift_pages
+        }
         _log.info("training for %s", ", ".join(workers))
         Thread(target=_beat, args=(Heartbeat(home, "trainer", os.getpid()),), daemon=True).start()
         clock, pass_s = instance_clock(home / CLOCK if stream else None), _STREAM_PASS_S if stream else _PASS_S
-        pages = pages if settings.drift_pages else {}
         shown = waits_of(telemetry, products, "trainer")
 
         def show(product: str, trouble: str | None) -> None:

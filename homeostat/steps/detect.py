@@ -120,11 +120,18 @@ class DetectStep:
         if report.status is not DriftStatus.UNKNOWN:
             share = sum(score.drifted for score in report.features) / len(report.features)
             telemetry.gauge(metric_names.DRIFTED_FEATURES, share, product=product)
-        if report.performance is not None and report.version is not None:
-            telemetry.gauge(metric_names.MODEL_LOSS, report.performance.loss, product=product, version=report.version)
         for kind in FaultKind:
             active = any(incident.active and incident.kind == kind for incident in report.incidents)
             telemetry.gauge(metric_names.DATA_INCIDENT, float(active), product=product, kind=kind.value)
+        self._measure_labels(report)
+
+    def _measure_labels(self, report: DriftReport) -> None:
+        product, telemetry = self._contract.product, self._telemetry
+        if report.performance is not None and report.version is not None:
+            telemetry.gauge(metric_names.MODEL_LOSS, report.performance.loss, product=product, version=report.version)
+        if (labels := report.label_rate) is not None:
+            telemetry.gauge(metric_names.LABEL_RATE, labels.rate, product=product, of="window")
+            telemetry.gauge(metric_names.LABEL_RATE, labels.training_rate, product=product, of="training")
         blocks = self._watch.losses.sums() if self._watch else []
         if outcomes := sum(block.outcomes for block in blocks):
             ratio = sum(block.rows for block in blocks) / outcomes

@@ -11,6 +11,7 @@ import polars as pl
 from homeostat.codec import decode, encode
 from homeostat.contract.model import Contract
 from homeostat.drift.domain import domain_reference
+from homeostat.drift.label_rate import label_reference
 from homeostat.drift.profile import FILE as PROFILE_FILE
 from homeostat.drift.profile import build_profile
 from homeostat.drift.seasonal import with_season
@@ -159,7 +160,8 @@ class TrainStep:
         if contract.drift.season is not None:
             profile = with_season(profile, frame, scores, result.made.weights, contract.drift)
         worth = attribution(result.made.model, contract.feature_names, frame, metric, request.seed)
-        profile = replace(profile, expected_loss_se=result.expected_loss_se, attribution=worth)
+        labels = label_reference(frame, result.made.weights, contract.drift.window)
+        profile = replace(profile, expected_loss_se=result.expected_loss_se, attribution=worth, labels=labels)
         tags = {"homeostat.report_id": request.report_id or "", "homeostat.reason": request.reason[:_TAG_CHARACTERS]}
         files = {**package.files, PROFILE_FILE: profile.to_bytes()}
         if request.report is not None:

@@ -133,13 +133,14 @@ def test_the_drift_that_led_to_a_version_is_a_page_among_its_artifacts(home: Pat
     assert pages[0].stat().st_size < 10 << 20
 
 
-def test_a_process_of_its_own_makes_the_page_once_a_training_is_answered(home: Path) -> None:
+def test_a_process_of_its_own_makes_a_page_that_waited_when_the_trainer_ended(home: Path) -> None:
     contract = load_contract(home / "contract.yaml")
     log = embedded_stack(contract, home).log
-    pages = DriftPages(home, home / "contract.yaml", home, contract.product, log)
+    dies = DriftPages(home, home / "contract.yaml", home, contract.product, log)
     log.append([NewMessage(topic_name(contract.product, "training_runs"), *encode(next(drifted_versions(home))))], END)
     for made_before in home.rglob(FILE):
         made_before.unlink()
-    pages.follow()
+    dies.follow()  # and no more: the page waits when its process ends
+    pages = DriftPages(home, home / "contract.yaml", home, contract.product, log)
     until(lambda: not pages.go_on(), 600)
     assert len(list(home.rglob(FILE))) == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from homeostat.bootstrap import instance_of
 from homeostat.errors import HomeostatError
-from homeostat.inspection.doctor import machine, models, processes, stores
+from homeostat.inspection.doctor import limits, machine, models, processes, stores
 from homeostat.inspection.doctor.finding import Finding, problem
 
 
@@ -44,6 +44,7 @@ def _product(home: Path) -> Iterator[Finding]:
     yield from _safely("ledger", lambda: stores.ledger(home, contract))
     yield from _safely("clock", lambda: stores.clock(home, contract))
     yield from _safely("models", lambda: models.models(home, contract))
+    yield from _safely("limits", lambda: limits.limits(home, contract))
 
 
 def _safely(check: str, look: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:

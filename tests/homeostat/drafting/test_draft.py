@@ -11,6 +11,7 @@ from homeostat.drafting.draft import Draft
 from homeostat.drafting.interview import Question
 from homeostat.drafting.spans import D
 from homeostat.drafting.writing import contract_text, replay_options
+from homeostat.drift.budget import false_retrainings, policy_in_force
 from homeostat.errors import HomeostatError
 
 Drafted = Callable[..., Draft]
@@ -30,6 +31,15 @@ def test_a_plain_file_needs_no_question(clean: pl.DataFrame, drafted: Drafted) -
     assert (contract.label.field, contract.label.time) == ("late", "closed_at")
     assert {"town", "load"} <= set(contract.features)
     assert not {"order_id", "closed_at", "late"} & set(contract.event.fields)
+
+
+def test_a_drafted_contract_goes_by_a_budget_of_false_alarms(clean: pl.DataFrame, drafted: Drafted) -> None:
+    contract = contract_of(drafted(clean))
+    drift, policy = contract.drift, policy_in_force(contract)
+    assert drift.alarms is not None
+    assert false_retrainings(contract, drift.alarms.per) == pytest.approx(drift.alarms.false_retrainings)
+    assert 1e-4 < policy.false_discovery_rate < 0.05
+    assert (policy.min_psi, policy.harmless_share) == (pytest.approx(0.09), 0.01)
 
 
 def test_the_delay_is_the_median_and_the_maturity_a_high_quantile(clean: pl.DataFrame, drafted: Drafted) -> None:

@@ -61,7 +61,7 @@ def test_a_healthy_home_has_nothing_but_good_lines(home: Path, instance: Path) -
     assert [f for f in findings if f.level is not Level.OK] == []
     assert {f.check for f in findings} == {
         "python", "libraries", "disk", "permissions", "processes", "ports", "sqlite", "contract", "parquet",
-        "trainings", "ledger", "clock", "models",
+        "trainings", "ledger", "clock", "models", "limits",
     }  # fmt: skip
 
 

@@ -1,12 +1,13 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 
 from rich.console import Console
 
 from homeostat.contract.model import Contract
-from homeostat.inspection.drift import blind_lines, label_lines, limits_line, told_limits, told_report
+from homeostat.inspection.drift import label_lines, limits_line, told_limits, told_report
 from homeostat.inspection.page import scores_table
-from homeostat.records import DriftReport, DriftScore, DriftStatus, LossEstimate, Performance
+from homeostat.records import DriftReport, DriftScore, DriftStatus, LabelRate, LossEstimate, Performance
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -61,20 +62,6 @@ def test_a_limit_that_no_column_can_pass_is_not_shown_as_one():
     assert label_lines(told)[0].startswith("limit none: near rows of such a column are so alike")
 
 
-def test_columns_whose_limit_lies_beyond_the_shift_to_be_seen_are_named():
-    narrow = DriftScore("load", 0.01, 0.04, 0.02, 0.08, 0.6, drifted=False)
-    wide = DriftScore("temp", 0.1, 2.25, 0.2, 0.9, 0.6, drifted=False)
-    unseen = DriftScore("text", 0.1, 1.44, None, None, 0.6, drifted=False)
-    limits = told_limits(contract(alarms={"false_retrainings": 1, "per": "30d", "effect": 0.3}))
-    told = told_report(DriftReport("r", AT, AT, AT, 900, DriftStatus.HEALTHY, "1", features=(narrow, wide, unseen)))
-    (line,) = blind_lines(told, limits)
-    assert line.startswith(
-        "a shift of 0.3 deviations shows in 1 of 3 columns; the least that calm windows leave to be "
-    )
-    assert "temp 1.5, text 1.2." in line
-    assert blind_lines(told_report(DriftReport("r", AT, AT, AT, 0, DriftStatus.UNKNOWN, None)), limits) == []
-
-
 def test_a_change_is_dated():
     changed = DriftReport("r", AT, AT, AT, 9, DriftStatus.DRIFTED, "1", changed_at=AT, labelled_since=1200)
     assert label_lines(told_report(changed)) == [f"changed at about {AT.isoformat()}; 1,200 labelled rows since then"]
@@ -82,3 +69,22 @@ def test_a_change_is_dated():
 
 def test_a_window_without_labels_has_no_lines_of_them():
     assert label_lines(told_report(DriftReport("r", AT, AT, AT, 0, DriftStatus.UNKNOWN, None))) == []
+
+
+def test_the_rate_of_labels_is_told_beside_that_of_training_and_of_the_scores():
+    rate = LabelRate(800, 0.41, 0.3, 0.02, 0.24, 0.36, 1e-4, moved=True)
+    report = DriftReport(
+        *("r", AT, AT, AT, 900, DriftStatus.HEALTHY, "1"),
+        performance=Performance(800, 0.41, 0.45, 0.9, -0.01, degraded=False, calibration_p_value=0.4),
+        label_rate=rate,
+    )
+    assert label_lines(told_report(report))[-1] == (
+        "label rate: 0.4100, 0.3000 +- 0.0200 from window to window in training, calm windows lie between 0.2400 and "
+        "0.3600, p 0.0001: moved, which alarms only where the scores don't follow; the scores announce 0.4000"
+    )
+    calm = DriftReport(
+        *("r", AT, AT, AT, 900, DriftStatus.HEALTHY, "1"), label_rate=replace(rate, spread=None, moved=False)
+    )
+    assert label_lines(told_report(calm)) == [
+        "label rate: 0.4100, 0.3000 in training, calm windows lie between 0.2400 and 0.3600, p 0.0001: calm"
+    ]

@@ -113,6 +113,8 @@ def test_the_registered_model_scores_and_its_profile_promises_the_validation_los
     profile = Profile.from_bytes(package.files["profile.json"])
     assert profile.expected_loss == pytest.approx(package.metrics["log_loss"])
     assert profile.expected_loss_se > 0
+    assert profile.labels is not None
+    assert 0.3 < profile.labels.rate < 0.7
 
 
 def test_a_run_has_a_wire_form(contract: Contract, tmp_path: Path) -> None:
