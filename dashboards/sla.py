@@ -5,6 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from dashboards.panels import THIRD, curves, new_board, number, of_product
 from homeostat.metric_names import (
     CONSUMER_LAG,
+    DOWN,
     FALLBACKS,
     FEATURE_TIME,
     LABEL_MATURITY,
@@ -118,8 +119,11 @@ def _inflow(made: Dashboard) -> None:
     made.with_panel(
         curves(
             "Waiting",
-            "1 for a process that waits for a server or a disk: its /readyz says for what.",
-            {"{{process}}": f"max by (process) ({of_product(WAITING)})"},
+            "1 for a process that waits for a server or a disk, or that keeps dying: /readyz says what is the matter.",
+            {
+                "{{process}}": f"max by (process) ({of_product(WAITING)})",
+                "{{process}} keeps dying": f"max by (process) ({of_product(DOWN)})",
+            },
         )
     )
     made.with_panel(

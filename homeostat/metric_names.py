@@ -55,6 +55,7 @@ DECISIONS = "homeostat_decisions_total"
 STEP_CPU = "homeostat_step_cpu_seconds_total"
 CONSUMER_LAG = "homeostat_consumer_lag_rows"
 WAITING = "homeostat_waiting_ratio"
+DOWN = "homeostat_down_ratio"
 ALERTS = "homeostat_alerts_total"
 WEBHOOKS = "homeostat_webhooks_total"
 COST_PER_1K = "homeostat_cost_per_1k_predictions_usd"
@@ -132,6 +133,7 @@ METRICS: tuple[Metric, ...] = (
         ("product", "step", "topic", "lane"),
     ),
     Metric(WAITING, "gauge", "1 while a process waits for a server or a disk", ("product", "process")),
+    Metric(DOWN, "gauge", "1 while a process beside the server is not there or keeps dying", ("product", "process")),
     Metric(ALERTS, "counter", "Alerts by whether they were sent or given up", ("product", "kind", "fate")),
     Metric(WEBHOOKS, "counter", "Messages of the registry's server, the refused ones by reason", ("product", "fate")),
     Metric(COST_PER_1K, "gauge", "Cost of 1,000 predictions, all CPU counted", ("product", "part")),

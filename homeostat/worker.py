@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 from time import monotonic, perf_counter, thread_time
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from homeostat.codec import TOPIC_OF, decode_whole, encode
 from homeostat.errors import InvalidRecordError
@@ -32,6 +32,14 @@ class Step(Protocol):
 
     def tick(self, now: datetime) -> list[Record]:
         """Act on the passing of time."""
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """A step that shows what is another process's to show once that one goes on with it."""
+
+    def leave(self) -> None:
+        """Show it no more."""
 
 
 class Runner(Protocol):
@@ -111,9 +119,11 @@ class Worker:
                 offset = messages[-1].offset + 1
 
     def leave(self) -> None:
-        """Show no lag any more: what comes is another process's to handle."""
+        """Show no lag any more, nor what the step shows: what comes is another process's to handle."""
         for topic in self._positions:
             self._telemetry.gauge(CONSUMER_LAG, None, topic=topic, **self._labels)
+        if isinstance(self._step, Leaving):
+            self._step.leave()
 
     def run_once(self, now: datetime) -> int:
         """Handle what has come since the last call, tick, and return how many messages that was."""

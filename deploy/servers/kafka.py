@@ -17,6 +17,7 @@ _POM = Path(__file__).with_name("kafka-pom.xml")
 _CACHE = Path.home() / ".cache" / "homeostat"
 _RETRY = "-Dmaven.wagon.http.retryHandler.count=5"
 _MINUTES_OF_A_YEAR = 365 * 24 * 60
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 class Kafka(Server):
@@ -26,7 +27,7 @@ class Kafka(Server):
         folder: Of its data.
         port: Of the listener without encryption and names.
         secured: Open two more listeners: ``secured_brokers`` by TLS for users with a password (SASL_SSL,
-            SCRAM-SHA-512), ``mutual_brokers`` by TLS for clients with a certificate (SSL).
+            any of ``MECHANISMS``), ``mutual_brokers`` by TLS for clients with a certificate (SSL).
     """
 
     name = "kafka"
@@ -50,7 +51,7 @@ class Kafka(Server):
 
     @property
     def secured_brokers(self) -> str:
-        """Where clients with a password begin: SASL_SSL, SCRAM-SHA-512, ``certificate`` is the CA."""
+        """Where clients with a password begin: SASL_SSL, any of ``MECHANISMS``, ``certificate`` is the CA."""
         return f"127.0.0.1:{self._secured_port}"
 
     @property
@@ -83,9 +84,11 @@ class Kafka(Server):
     def format_arguments(self) -> list[str]:
         """Return what Kafka's storage tool has to be told to make the data folder, users and all."""
         cluster = "h" + base64.urlsafe_b64encode(uuid4().bytes).decode()[1:22]
-        users = f"SCRAM-SHA-512=[name={self.username},password={self.password}]"
-        with_users = ["--add-scram", users] if self._secured_port else []
-        return ["format", "--cluster-id", cluster, "--config", str(self._file), *with_users]
+        told = ["format", "--cluster-id", cluster, "--config", str(self._file)]
+        if self._secured_port:  # a mechanism knows only the users that were given to it
+            for mechanism in MECHANISMS:
+                told += ["--add-scram", f"{mechanism}=[name={self.username},password={self.password}]"]
+        return told
 
     def command(self) -> list[str]:
         """Return the command line of the broker."""
@@ -138,11 +141,11 @@ class Kafka(Server):
         }
         if not self._secured_port:
             return properties
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        logins = {f"listener.name.sasl_ssl.{name.lower()}.sasl.jaas.config": module for name in MECHANISMS}
         return properties | {
-            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
-                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-            ),
+            "sasl.enabled.mechanisms": ",".join(MECHANISMS),
+            **logins,
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": self._keystore,
             "ssl.truststore.type": "PEM",

@@ -10,7 +10,7 @@ from homeostat.api.describe import Description
 from homeostat.api.direct import DirectApi, direct
 from homeostat.api.door import ClockDesk, Served
 from homeostat.api.failures import handle_failures
-from homeostat.api.instance import ClockRoutes, add_watching
+from homeostat.api.instance import ClockRoutes, Degraded, add_watching
 from homeostat.api.page import add_page
 from homeostat.api.routes import ProductRoutes
 
@@ -23,7 +23,12 @@ _ABOUT = (
 
 
 def build_app(
-    products: Mapping[str, Served], clock: ClockDesk, metrics: Callable[[], bytes], limits: Limits | None = None
+    products: Mapping[str, Served],
+    clock: ClockDesk,
+    metrics: Callable[[], bytes],
+    limits: Limits | None = None,
+    *,
+    degraded: Degraded = dict,
 ) -> FastAPI:
     """Return the web application of an instance.
 
@@ -32,6 +37,7 @@ def build_app(
         clock: Of the instance.
         metrics: Returns the metrics of all processes in Prometheus' text format; called in a thread.
         limits: How large a request may be, and who may ask.
+        degraded: Says what is the matter with the processes beside this one, which serving does not need.
     """
     limits = limits or Limits()
     app = DirectApi(
@@ -49,7 +55,8 @@ def build_app(
     app.models = Description()
     handle_failures(app, products)
     add_page(app)
-    add_watching(app, {name: served.front.ready for name, served in products.items()}, metrics)
+    ready = {name: served.front.ready for name, served in products.items()}
+    add_watching(app, ready, metrics, degraded=degraded)
     router = APIRouter(prefix="/v1")
     ClockRoutes(clock, limits).add_to(router)
     routes = [ProductRoutes(served, clock, limits) for served in products.values()]

@@ -24,6 +24,9 @@ from homeostat.features.parsing import EARLIEST
 Missing = Callable[[], str | None]
 """Says what a product waits for, None when it works."""
 
+Degraded = Callable[[], Mapping[str, str]]
+"""Says, by process, what is the matter with those that predictions do not need."""
+
 _TAG = "instance"
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # room to add spans to it
 _SOON = {"Retry-After": "1"}
@@ -114,18 +117,26 @@ def add_watching(
     ready: Mapping[str, Missing],
     metrics: Callable[[], bytes],
     part: Callable[[], str] | None = None,
+    *,
+    degraded: Degraded = dict,
 ) -> None:
-    """Add the routes by which a process is watched; they need no token."""
+    """Add the routes by which a process is watched; they need no token.
+
+    Readiness is about predictions alone: a probe reads the status, and must not take a champion that answers out of
+    traffic for a process beside it. Whoever reads on finds that one under ``degraded``.
+    """
 
     async def healthz() -> JSONResponse:
         """Say that the process is alive."""
         return JSONResponse({"status": "alive"})
 
     async def readyz() -> JSONResponse:
-        """Say whether predictions come from a model, and if not, what each product waits for."""
-        if (unready := _unready(ready)) is not None:
+        """Say whether predictions come from a model, if not, what each product waits for, and what else is amiss."""
+        troubles = degraded()
+        if (unready := _unready(ready, troubles)) is not None:
             raise unready
-        return JSONResponse({"ready": True, "products": dict.fromkeys(ready, part() if part else "ready")})
+        body = {"ready": True, "products": dict.fromkeys(ready, part() if part else "ready")}
+        return JSONResponse(body | _if_any(troubles))
 
     async def exposed() -> Response:
         """Give the metrics of all processes in Prometheus' text format."""
@@ -139,14 +150,18 @@ def add_watching(
     app.add_api_route("/metrics", exposed, tags=[_TAG], responses=text | problems(503), response_class=Response)
 
 
-def _unready(ready: Mapping[str, Missing]) -> ProblemError | None:
-    """Return the problem that says what each product waits for, None where all work."""
+def _unready(ready: Mapping[str, Missing], troubles: Mapping[str, str] | None = None) -> ProblemError | None:
+    """Return the problem that says what each product waits for, and what else is amiss; None where all work."""
     waiting = {name: why for name, missing in ready.items() if (why := missing()) is not None}
     if not waiting:
         return None
     said = {name: waiting.get(name, "ready") for name in ready}
     detail = "; ".join(f"{name}: {why}" for name, why in waiting.items())
-    return ProblemError(503, detail, headers=_SOON, members={"products": said})
+    return ProblemError(503, detail, headers=_SOON, members={"products": said} | _if_any(troubles or {}))
+
+
+def _if_any(troubles: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {"degraded": dict(troubles)} if troubles else {}
 
 
 def _time_in(content: bytes) -> datetime:

@@ -28,6 +28,10 @@ _TYPES: Final[Mapping[FieldType, Any]] = {
 _TIME_EXAMPLE: Final = "2024-05-01T12:00:00Z"
 _WHEN: Final = "from 1900 on, and at most a minute ahead of the clock"
 _Id = Annotated[str, Field(min_length=1)]
+_DEGRADED: Final = Field(
+    default_factory=dict[str, str],
+    description="by process what is the matter with those that predictions do not need; only if anything is",
+)
 
 
 class Accepted(BaseModel):
@@ -81,6 +85,7 @@ class Ready(BaseModel):
 
     ready: Literal[True]
     products: dict[str, str]
+    degraded: dict[str, str] = _DEGRADED
 
 
 class Decision(BaseModel):
@@ -118,6 +123,7 @@ class Problem(BaseModel):
     detail: str
     errors: list[Place] = Field(default_factory=list, description="each bad place, for a 422")
     products: dict[str, str] = Field(default_factory=dict, description="what each product waits for; of /readyz alone")
+    degraded: dict[str, str] = _DEGRADED
 
 
 COMMON: Final[tuple[Model, ...]] = (

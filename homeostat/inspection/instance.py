@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,13 @@ class Heartbeat:
     alive: bool
     age_s: float | None  # of the last beat, by the machine's clock
     passed: datetime | None  # how far it has come, by the instance's clock
+    down: str | None = None  # why it is not there, or that it keeps dying, as the supervisor says
+    waits: str | None = None  # what for, as it says itself
+
+    @property
+    def trouble(self) -> str | None:
+        """What is the matter with it, None if nothing is known."""
+        return self.down or self.waits
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -32,9 +39,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def heartbeats(home: Path) -> list[Heartbeat]:
-    """Return the heartbeats of all processes of the instance that a product's home belongs to."""
+    """Return the heartbeats of all processes of the instance that a product's home belongs to.
+
+    One that is down is among them, even if it has never given a sign of life.
+    """
     wall = datetime.now(UTC)
-    return [_heartbeat(path.stem, read_json(path), wall) for path in sorted((instance_of(home) / "run").glob("*.json"))]
+    said = {path.stem: read_json(path) for path in (instance_of(home) / "run").glob("*.json")}
+    supervisor = _heartbeat("supervisor", said.get("supervisor", {}), wall)
+    down = _texts(said["supervisor"].get("down")) if supervisor.alive else {}
+    beats = [_heartbeat(process, said.get(process, {}), wall) for process in sorted({*said, *down})]
+    return [replace(beat, down=down.get(beat.process)) for beat in beats]
 
 
 def base_url(home: Path) -> str | None:
@@ -77,7 +91,7 @@ def is_alive(pid: int) -> bool:
     """Return whether a process with this id runs on this machine."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # none has a number so large
         return False
     except PermissionError:  # it runs, and belongs to somebody else
         return True
@@ -95,10 +109,18 @@ def _is_zombie(pid: int) -> bool:
 def _heartbeat(process: str, said: dict[str, Any], wall: datetime) -> Heartbeat:
     pid = said.get("pid") if isinstance(said.get("pid"), int) else None
     at = moment(said.get("at"))
+    alive = pid is not None and is_alive(pid)
+    waits = "; ".join(f"{product}: {why}" for product, why in _texts(said.get("waits")).items()) if alive else ""
     return Heartbeat(
         process=process,
         pid=pid,
-        alive=pid is not None and is_alive(pid),
+        alive=alive,
         age_s=(wall - at).total_seconds() if at else None,
         passed=moment(said.get("passed")),
+        waits=waits or None,
     )
+
+
+def _texts(said: object) -> dict[str, str]:
+    """Return what of a JSON object is text."""
+    return {str(key): text for key, text in said.items() if isinstance(text, str)} if isinstance(said, dict) else {}

@@ -142,8 +142,10 @@ def _processes(beats: Sequence[Status]) -> Text:
     for beat in beats:
         age = beat["age_s"]
         state = "gone" if not beat["alive"] else "no heartbeat" if age is None else f"{age:.0f} s ago"
-        well = beat["alive"] and (age is None or age < _OLD_S)
-        told.append((f"{beat['process']} (pid {beat['pid']}) {state}   ", "green" if well else "bold red"))
+        trouble = beat.get("down") or beat.get("waits")
+        well = beat["alive"] and (age is None or age < _OLD_S) and not trouble
+        text = f"{beat['process']} (pid {beat['pid']}) {state}{f': {trouble}' if trouble else ''}   "
+        told.append((text, "green" if well else "bold red"))
     return Text.assemble(*told)
 
 

@@ -26,6 +26,7 @@ PASS_S = 0.2
 _STREAM_PASS_S = 0.02  # a replay waits for every pass
 _BEAT_S = 0.5  # between heartbeats that say nothing new
 _MOST_BACK_OFF_S = 30.0
+_MOST_DOUBLINGS = 10  # by then it is the longest; after a night's failures their power of 2 is no float any more
 
 _log = logging.getLogger("homeostat.keeper")
 
@@ -55,7 +56,7 @@ class BackOff:
         try:
             moved = self.rounds.run(now)
         except TransientError as error:
-            wait_s = min(error.retry_after_s * 2**self._failures, _MOST_BACK_OFF_S)
+            wait_s = min(error.retry_after_s * 2 ** min(self._failures, _MOST_DOUBLINGS), _MOST_BACK_OFF_S)
             _log.warning("%s: trying again in %.0f s: %s", self.rounds.product, wait_s, error)
             self.trouble = str(error)
             self._show(True)  # noqa: FBT003 - whether it waits
@@ -79,7 +80,8 @@ def keep(products: Sequence[BackOff], clock: Clock, heartbeat: Heartbeat, mine: 
         if quiet:
             passed = now
         if news or monotonic() - beaten_at >= _BEAT_S:
-            heartbeat.beat(datetime.now(UTC), passed)
+            waits = {product.rounds.product: product.trouble for product in products if product.trouble}
+            heartbeat.beat(datetime.now(UTC), passed, waits=waits)
             beaten_at = monotonic()
         if quiet or not promptly:
             mine.over.wait(_STREAM_PASS_S if promptly else PASS_S)

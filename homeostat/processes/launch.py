@@ -18,7 +18,8 @@ from homeostat.errors import HomeostatError
 from homeostat.inspection.instance import read_json
 from homeostat.processes import mlflow_ui
 from homeostat.processes.child import Child, Plan
-from homeostat.processes.instance import ClockMode, Instance, exclusive, log_file, run_folder
+from homeostat.processes.companions import WITHOUT
+from homeostat.processes.instance import ClockMode, Heartbeat, Instance, exclusive, log_file, run_folder
 from homeostat.processes.life import ORPHANED_WAIT_S, after_orphans
 from homeostat.processes.prerequisites import choose_ports, left_alone, read_contracts, store_contracts
 from homeostat.processes.supervisor import Interrupts, Supervisor
@@ -48,7 +49,7 @@ def up(wanted: Wanted, home: Path, say: Callable[[str], object], on_ready: Calla
         wanted: What to run and where.
         home: Folder of the instance.
         say: Takes what happens meanwhile, in words.
-        on_ready: Called once the API answers and the keeper works.
+        on_ready: Called once the API answers and the keeper works, or keeps dying: serving needs no keeper.
 
     Raises:
         ContractError: A contract is unsound, or changes what stored rows were made by.
@@ -79,7 +80,10 @@ def up(wanted: Wanted, home: Path, say: Callable[[str], object], on_ready: Calla
         interrupts = Interrupts()
         interrupts.install()
         children = {plan.name: Child(plan) for plan in plans(home, contracts)}
-        supervisor = Supervisor(tuple(children.values()), interrupts, say)
+        heartbeat = Heartbeat(home, "supervisor", os.getpid())
+        supervisor = Supervisor(
+            tuple(children.values()), interrupts, say, lambda down: heartbeat.beat(datetime.now(UTC), None, down=down)
+        )
         return supervisor.run(lambda: _is_ready(home, instance, children), lambda: on_ready(instance))
 
 
@@ -110,6 +114,7 @@ def plans(home: Path, contracts: Mapping[str, Path]) -> list[Plan]:
                 run.resolve(), threads=threads if name == "trainer" else 1, more=more.get(name)
             ),
             grace_s=grace_s,
+            without=WITHOUT.get(name),
         )
         for name, grace_s in _GRACE_S.items()
     ]
@@ -139,8 +144,9 @@ def _running(home: Path) -> str:
 
 
 def _is_ready(home: Path, instance: Instance, children: Mapping[str, Child]) -> bool:
-    """Return whether the API answers and the keeper has given its first sign of life."""
-    if read_json(run_folder(home) / "keeper.json").get("pid") != children["keeper"].pid:
+    """Return whether the API answers and the keeper has given its first sign of life, or won't give any soon."""
+    keeper = children["keeper"]
+    if not keeper.keeps_dying and read_json(run_folder(home) / "keeper.json").get("pid") != keeper.pid:
         return False
     try:
         with urlopen(f"{instance.url}/healthz", timeout=_ASK_S) as answer:  # noqa: S310 - our own server

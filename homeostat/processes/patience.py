@@ -1,7 +1,7 @@
 """How a process begins while a server is away: it waits as a running one does, and says what for."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from threading import Event
 from typing import TypeVar
 
@@ -28,10 +28,20 @@ class WaitGauge:
         self._telemetry.gauge(WAITING, float(waits), **self._labels)
 
 
-def waits_of(telemetry: Telemetry, products: Iterable[str], process: str) -> Callable[[str, bool], None]:
-    """Return what shows of each product of a process whether it waits."""
-    gauges = {product: WaitGauge(telemetry, product, process) for product in products}
-    return lambda product, waits: gauges[product](waits)
+class Waits:
+    """What each product of a process waits for: whether it does on the metrics page, and what for in words."""
+
+    def __init__(self, telemetry: Telemetry, products: Iterable[str], process: str) -> None:
+        """Take whose waiting it is; until it is told otherwise nobody waits."""
+        self.troubles: Mapping[str, str] = {}
+        """By product, in words; another mapping each time, so any thread may read it."""
+        self._gauges = {product: WaitGauge(telemetry, product, process) for product in products}
+
+    def __call__(self, product: str, trouble: str | None) -> None:
+        """Say what a product waits for, None for nothing."""
+        self._gauges[product](trouble is not None)
+        others = {name: why for name, why in self.troubles.items() if name != product}
+        self.troubles = others if trouble is None else {**others, product: trouble}
 
 
 class Patience:

@@ -79,7 +79,10 @@ class Rounds:
             return 0
         before = self._published()
         moved = self._move(self._streaming, now)
-        if self._is_look_due(now):
+        is_due = self._is_look_due(now)
+        if not (is_due and self._promptly):
+            moved += self._between_looks(now)  # first: a look that fails each time must not keep it away
+        if is_due:
             if self._promptly and self._is_served_behind():
                 return moved + 1
             moved += self._move(self._paced, now)
@@ -88,8 +91,6 @@ class Rounds:
             self._show_cost()
             if "archive" in self._workers:  # the one writer of the offline store
                 self._retention.run(now)
-        else:
-            moved += self._between_looks(now)
         return moved + self._published() - before
 
     def _between_looks(self, now: datetime) -> int:

@@ -21,11 +21,12 @@ from homeostat.inspection import Onlooker
 from homeostat.inspection.instance import heartbeats
 from homeostat.inspection.numbers import numbers_in
 from homeostat.processes.clock_desk import ClockDesk
+from homeostat.processes.companions import Companions
 from homeostat.processes.crash import crash_hook
 from homeostat.processes.instance import CLOCK, Heartbeat, Instance
 from homeostat.processes.life import Life, life
 from homeostat.processes.one_write import OneWriteProtocol
-from homeostat.processes.patience import waits_of
+from homeostat.processes.patience import Waits
 from homeostat.processes.stores import Product, open_products
 from homeostat.serving import Front, build_front
 from homeostat.serving import Limits as FrontLimits
@@ -59,35 +60,44 @@ class Status:
         return Onlooker(self._product.contract, sight_of(self._product.contract, self._product.home))
 
 
-Show = Callable[[str, bool], object]  # of a product, whether it waits for a server or a disk
-
-
 class Watch(Thread):
     """Gives signs of life, and ends the server when a front has failed: the next process starts anew from the log."""
 
     def __init__(
-        self, fronts: Mapping[str, Front], heartbeat: Heartbeat, end: Callable[[], object], show: Show
+        self,
+        server: uvicorn.Server,
+        fronts: Mapping[str, Front],
+        heartbeat: Heartbeat,
+        waits: Waits,
+        look: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take what is watched, how to end the server, and who shows of a product whether it waits."""
+        """Take server and fronts, who is told that they live and wait, and what else is looked at now and then."""
         super().__init__(name="watch", daemon=True)
-        self._show = show
-        self._fronts = fronts
-        self._heartbeat = heartbeat
-        self._end = end
-        self._over = Event()
+        self.server = server
+        self.fronts = fronts
         self.failed = False
+        self._heartbeat = heartbeat
+        self._waits = waits
+        self._look = look
+        self._over = Event()
 
     def run(self) -> None:
         """Watch until the end."""
         while not self._over.wait(_BEAT_S):
-            for name, front in self._fronts.items():
-                self._show(name, front.waits)
-            passed = [front.passed for front in self._fronts.values()]
+            for name, front in self.fronts.items():
+                self._waits(name, front.waits)
+            passed = [front.passed for front in self.fronts.values()]
             known = [time for time in passed if time is not None]
-            self._heartbeat.beat(datetime.now(UTC), min(known) if len(known) == len(passed) else None)
-            if not self.failed and any(front.failure for front in self._fronts.values()):
+            at = min(known) if len(known) == len(passed) else None
+            self._heartbeat.beat(datetime.now(UTC), at, waits=self._waits.troubles)
+            if not self.failed and any(front.failure for front in self.fronts.values()):
                 self.failed = True
-                self._end()
+                self.end()
+            self._look()
+
+    def end(self) -> None:
+        """Let the server answer the requests in hand and end."""
+        self.server.should_exit = True
 
     def stop(self) -> None:
         """End the watch."""
@@ -101,8 +111,8 @@ def main(home: Path) -> int:
         telemetry = process_telemetry()
         products = open_products(home, instance, telemetry)
         clock = instance_clock(home / CLOCK if instance.clock == "stream" else None)
-        limits = FrontLimits(waiting_s=settings.most_wait_ms / 1000)
-        front = partial(build_front, clock=clock, limits=limits, hook=crash_hook(settings.crash_at))
+        work = FrontLimits(waiting_s=settings.most_wait_ms / 1000)
+        front = partial(build_front, clock=clock, limits=work, hook=crash_hook(settings.crash_at))
         fronts = {name: front(product.contract, product.stack) for name, product in products.items()}
         desk = ClockDesk(home, instance.clock, list(fronts.values()), [p.stack.log for p in products.values()])
         mlflow = settings.mlflow_url or instance.mlflow_url
@@ -116,7 +126,9 @@ def main(home: Path) -> int:
             for name, product in products.items()
         }
         gate = guarded_gate(settings, oidc_tokens(settings), instance.host, "--host")
-        app = build_app(served, desk, telemetry.render, Limits(gate=gate))
+        companions = Companions(home, products, telemetry)
+        limits = Limits(gate=gate)
+        app = build_app(served, desk, telemetry.render, limits, degraded=lambda: companions.troubles)
         config = uvicorn.Config(
             Measured(app, {name: product.contract for name, product in products.items()}, telemetry),
             host=instance.host,
@@ -126,28 +138,19 @@ def main(home: Path) -> int:
             access_log=False,
             timeout_graceful_shutdown=_DRAIN_S,
         )
-        return serve(
-            uvicorn.Server(config),
-            fronts,
-            Heartbeat(home, "server", os.getpid()),
-            mine,
-            waits_of(telemetry, products, "server"),
-        )
+        heartbeat, waits = Heartbeat(home, "server", os.getpid()), Waits(telemetry, products, "server")
+        return serve(Watch(uvicorn.Server(config), fronts, heartbeat, waits, companions.look), mine)
 
 
-def serve(server: uvicorn.Server, fronts: Mapping[str, Front], heartbeat: Heartbeat, mine: Life, show: Show) -> int:
+def serve(watch: Watch, mine: Life) -> int:
     """Run fronts and web server; requests in hand are answered, then what the fronts have taken is finished."""
-
-    def end() -> None:
-        server.should_exit = True
-
+    fronts = watch.fronts
     for front in fronts.values():
         front.start()
-    watch = Watch(fronts, heartbeat, end, show)
     watch.start()
-    mine.work(end)
+    mine.work(watch.end)
     _log.info("serving %s", ", ".join(fronts))
-    server.run()
+    watch.server.run()
     for front in fronts.values():
         front.stop()
     watch.stop()

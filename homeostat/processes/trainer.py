@@ -18,7 +18,7 @@ from homeostat.processes.crash import crash_hook
 from homeostat.processes.drift_pages import DriftPages
 from homeostat.processes.instance import CLOCK, CONTRACT, Heartbeat, Instance
 from homeostat.processes.life import life
-from homeostat.processes.patience import waits_of
+from homeostat.processes.patience import Waits
 from homeostat.processes.rounds import TRAINED
 from homeostat.processes.stores import open_products
 from homeostat.settings import Settings
@@ -89,21 +89,17 @@ def main(home: Path) -> None:
             if settings.drift_pages
         }
         _log.info("training for %s", ", ".join(workers))
-        Thread(target=_beat, args=(Heartbeat(home, "trainer", os.getpid()),), daemon=True).start()
+        waits = Waits(telemetry, products, "trainer")
+        Thread(target=_beat, args=(Heartbeat(home, "trainer", os.getpid()), waits), daemon=True).start()
         clock, pass_s = instance_clock(home / CLOCK if stream else None), _STREAM_PASS_S if stream else _PASS_S
-        shown = waits_of(telemetry, products, "trainer")
-
-        def show(product: str, trouble: str | None) -> None:
-            shown(product, trouble is not None)
-
-        run_trainings(workers, clock, pass_s, pages=pages, show=show)
+        run_trainings(workers, clock, pass_s, pages=pages, show=waits)
 
 
-def _beat(heartbeat: Heartbeat) -> None:
+def _beat(heartbeat: Heartbeat, waits: Waits) -> None:
     """Give signs of life beside a training of minutes."""
     pause = Event()  # never set
     while True:
-        heartbeat.beat(datetime.now(UTC), None)
+        heartbeat.beat(datetime.now(UTC), None, waits=waits.troubles)
         pause.wait(_BEAT_S)
 
 

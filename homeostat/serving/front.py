@@ -84,7 +84,7 @@ class Front:
         self._looked_at = -_READINESS_S
         self._began_at, self._rows = 0.0, 0  # of the batch in hand
         self._raw_events, self._raw_labels = (topic_name(contract.product, topic) for topic in EXTERNAL)
-        self._waits = False
+        self._waits: str | None = None
         self._why_not: str | None = "starting: folding the log's tail into memory"
         self._thread = Thread(target=self._live, name=f"front-{contract.product}", daemon=True)
 
@@ -99,9 +99,9 @@ class Front:
         return self._passed
 
     @property
-    def waits(self) -> bool:
-        """Whether a server or a disk that is away keeps it from its work."""
-        return self._waits or (self._queries is not None and self._queries.waits)
+    def waits(self) -> str | None:
+        """Which server or disk that is away keeps it from its work, None while none does."""
+        return self._waits or (self._queries.waits if self._queries else None)
 
     @property
     def waiting_rows(self) -> int:
@@ -208,10 +208,10 @@ class Front:
             _log.warning("%s: trying again in %.1f s: %s", self.contract.product, wait_s, error)
             self._why_not = f"trying again in {wait_s:.1f} s: {error}"
             self._looked_at = -_READINESS_S
-            self._waits = True
+            self._waits = str(error)
             self._pause.wait(wait_s)
             return False
-        self._waits = False
+        self._waits = None
         return True
 
     def _restore(self) -> None:

@@ -92,6 +92,10 @@ class IngestStep:
             self._telemetry.timestamp(FEATURE_TIME, newest, now, product=self._product, lane=self._lane)
         return []
 
+    def leave(self) -> None:
+        """Tell of no newest row any more: the lane goes on in another process."""
+        self._telemetry.gauge(FEATURE_TIME, None, product=self._product, lane=self._lane)
+
     def _sorted_out(self, records: Sequence[Record], now: datetime) -> _Batch:
         """Return the batch as tables, with what is unusable among the letters."""
         raw_events, raw_labels = _raw(records, RawEvent, RawEvents), _raw(records, RawLabel, RawLabels)

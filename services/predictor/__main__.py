@@ -13,7 +13,8 @@ from homeostat.api import Limits, Measured, Served, build_app, guarded_gate
 from homeostat.bootstrap import followed_registry, mlflow_page, oidc_tokens, share
 from homeostat.ports import ModelRegistry
 from homeostat.processes.clock_desk import ClockDesk
-from homeostat.processes.server import Status, serve
+from homeostat.processes.patience import Waits
+from homeostat.processes.server import Status, Watch, serve
 from homeostat.processes.service import Service, run, watched, web_config
 from homeostat.serving import Deployed, build_front
 from homeostat.serving import Limits as FrontLimits
@@ -42,13 +43,8 @@ def predict(service: Service) -> int:
     served = {contract.product: Served(front, status, lambda: stack.ledger, decisions)}
     app = build_app(served, desk, telemetry.render, Limits(gate=gate))
     server = uvicorn.Server(web_config(Measured(app, {contract.product: contract}, telemetry), service.settings))
-    return serve(
-        server,
-        {contract.product: front},
-        service.heartbeat,
-        service.life,
-        lambda _, waits: service.patience.show(waits),
-    )
+    waits = Waits(telemetry, [contract.product], service.process)
+    return serve(Watch(server, {contract.product: front}, service.heartbeat, waits), service.life)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 from homeostat.processes.drift_pages import DriftPages
+from homeostat.processes.patience import Waits
 from homeostat.processes.service import Service, run, watched
 from homeostat.processes.trainer import run_trainings
 
@@ -16,20 +17,14 @@ def train(service: Service) -> int:
     """Answer retrain requests until the end."""
     product, settings, patience = service.product, service.settings, service.patience
     name, stack = product.contract.product, product.stack
-    works, trouble = False, None
-
-    def show(_: str, now: str | None) -> None:
-        nonlocal trouble
-        trouble = now
-        patience.show(trouble is not None)
-
-    with watched(service, lambda: trouble if works else patience.missing):
+    works, waits = False, Waits(service.telemetry, [name], service.process)
+    with watched(service, lambda: waits.troubles.get(name) if works else patience.missing):
         workers, pages = service.workers(), None
         if settings.drift_pages and settings.contract is not None:
             made = partial(DriftPages, settings.home, settings.contract, product.home, name, stack.log)
             pages = {name: patience.until_done(made)}
         works = True
-        run_trainings({name: workers["train"]}, service.clock, pass_s=0.5, pages=pages, show=show)
+        run_trainings({name: workers["train"]}, service.clock, pass_s=0.5, pages=pages, show=waits)
     return 0
 
 

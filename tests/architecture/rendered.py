@@ -28,6 +28,8 @@ def render(folder: Path) -> list[Document]:
             found = [
                 _patched(document, documents(folder / patch["path"])[0], patch.get("target")) for document in found
             ]
+        if "patch" in patch:
+            _edit(found, patch["target"], yaml.safe_load(patch["patch"]))
     for image in plan.get("images", ()):
         for container in containers(found):
             if container["image"].split(":")[0] == image["name"]:
@@ -55,6 +57,24 @@ def render_by_kubectl(folder: Path) -> list[Document] | None:
     done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def _edit(found: list[Document], target: Document, operations: list[Document]) -> None:
+    """Carry out a JSON patch (RFC 6902) in the document that it is for."""
+    [document] = [d for d in found if target == {"kind": d["kind"], "name": d["metadata"]["name"]}]
+    for operation in operations:
+        _replace(document, operation)
+
+
+def _replace(document: Document, operation: Document) -> None:
+    """Replace what has to be there."""
+    assert operation["op"] == "replace"
+    *way, last = [int(part) if part.isdecimal() else part for part in operation["path"].split("/")[1:]]
+    place: Any = document
+    for part in way:
+        place = place[part]
+    assert place[last] is not None
+    place[last] = operation["value"]
 
 
 def _patched(document: Document, patch: Document, target: Document | None) -> Document:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
 from deploy.servers import Kafka
+from deploy.servers.kafka import MECHANISMS
 from homeostat.adapters.kafka_log import KafkaLog
 from homeostat.errors import HomeostatError, TransientError
 from homeostat.ports import NewMessage
@@ -46,9 +47,15 @@ def goes_round(log: KafkaLog) -> bool:
     return [m.value for m in log.read(topic, 0, 5)] == [b"x"] and log.committed("readers", topic) == 1
 
 
-def test_a_user_with_a_password_is_let_in_over_tls(by_password: dict[str, Any]) -> None:
-    with opened(**by_password) as log:
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_user_with_a_password_is_let_in_over_tls(by_password: dict[str, Any], mechanism: str) -> None:
+    with opened(**by_password, mechanism=mechanism) as log:
         assert goes_round(log)
+
+
+def test_every_mechanism_that_a_setting_may_name_is_tried_on_a_broker() -> None:
+    allowed = get_args(KafkaSettings.model_fields["mechanism"].annotation)
+    assert {*allowed} == {*MECHANISMS, "PLAIN"}  # which our brokers refuse, see below
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -73,10 +80,11 @@ def test_the_environment_says_it_all(
     ("change", "advice"),
     [
         ({"password": SecretStr("wrong")}, "HOMEOSTAT_KAFKA__USERNAME, __PASSWORD"),
+        ({"mechanism": "SCRAM-SHA-256", "password": SecretStr("wrong")}, "HOMEOSTAT_KAFKA__USERNAME, __PASSWORD"),
         ({"mechanism": "PLAIN"}, "HOMEOSTAT_KAFKA__USERNAME, .*__MECHANISM"),
         ({"ca": None}, "TLS fails.*HOMEOSTAT_KAFKA__CA"),
     ],
-    ids=["password", "mechanism", "ca"],
+    ids=["password", "password by SHA-256", "mechanism", "ca"],
 )
 def test_what_is_wrong_with_a_login_is_told_with_the_setting_and_never_the_password(
     by_password: dict[str, Any], change: dict[str, Any], advice: str

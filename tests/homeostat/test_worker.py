@@ -170,3 +170,15 @@ def test_what_a_step_fails_to_handle_is_seen_to_pile_up_and_to_be_worked_off(log
     assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels", lane="0") == 0
     at_work.leave()  # a lag of 0 that stays would say that it still works here
     assert telemetry.value(CONSUMER_LAG, product="p", step="ingest", topic="raw_labels", lane="0") is None
+
+
+def test_who_leaves_tells_its_step_too_where_that_has_something_to_take_away(log: MemoryLog) -> None:
+    class Shown(Echo):
+        left = 0
+
+        def leave(self) -> None:
+            self.left += 1
+
+    step = Shown()
+    Worker(ROW, step, log, MemoryTelemetry(), product="p", memory=timedelta(0)).leave()
+    assert step.left == 1

@@ -49,6 +49,8 @@ def ports(home: Path) -> list[Finding]:
 
 def _life(home: Path, beat: Heartbeat) -> Finding:
     log = home / "logs" / f"{beat.process}.log"
+    if beat.trouble:
+        return problem("processes", f"{beat.process}: {beat.trouble}", f"{log} says more; it goes on by itself")
     if not beat.alive:
         what = f"{beat.process} (pid {beat.pid}) is dead"
         return problem("processes", what, f"it is started again by itself; if it dies again, {log} says why")

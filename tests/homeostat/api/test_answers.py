@@ -205,6 +205,18 @@ def test_readiness_names_each_product(door: Door) -> None:
     assert body["detail"] == "others: no champion yet"
 
 
+def test_readiness_names_who_ails_beside_the_server_and_takes_no_champion_out_of_traffic(door: Door) -> None:
+    ails = {"keeper": "ended with exit code 1, 3 times in a row"}
+    served = {"calls": Served(door, dict, MemoryLedger)}
+    client = Client(build_app(served, Clock(), bytes, degraded=lambda: ails))
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "products": {"calls": "ready"}, "degraded": ails}
+    door.why_not = "no champion yet"
+    body = told(client.get("/readyz"), 503)
+    assert (body["products"], body["degraded"]) == ({"calls": "no champion yet"}, ails)
+
+
 def test_a_stream_clock_goes_forward_only(at_door: Client) -> None:
     assert at_door.get("/v1/clock").json() == {"mode": "stream", "now": "2030-01-07T12:00:00+00:00", "settled": True}
     later = at_door.put("/v1/clock", json={"now": "2030-01-07T14:00:00+01:00"}).json()

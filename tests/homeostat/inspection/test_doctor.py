@@ -242,9 +242,10 @@ def test_an_api_that_does_not_answer_is_found_while_the_instance_runs(instance: 
     assert levels == [Level.PROBLEM, Level.WARNING]
 
 
-def beat(instance: Path, pid: int, at: datetime) -> None:
+def beat(instance: Path, pid: int, at: datetime, **more: object) -> None:
     (instance / "run").mkdir(exist_ok=True)
-    (instance / "run" / "keeper.json").write_text(json.dumps({"pid": pid, "at": at.isoformat(), "passed": None}))
+    said = {"pid": pid, "at": at.isoformat(), "passed": None, **more}
+    (instance / "run" / "keeper.json").write_text(json.dumps(said))
 
 
 def dead_pid() -> int:
@@ -260,6 +261,12 @@ def test_a_process_that_is_dead_silent_or_of_another_time_is_found(instance: Pat
     beat(instance, os.getpid() if age_s else dead_pid(), _now() - timedelta(seconds=age_s))
     with held(instance / "run" / "up.lock"):
         assert words in only(instance, "processes").what
+
+
+def test_a_process_that_waits_is_found_with_what_for(instance: Path) -> None:
+    beat(instance, os.getpid(), _now(), waits={"turbines": "the database is away"})
+    with held(instance / "run" / "up.lock"):
+        assert only(instance, "processes").what == "keeper: turbines: the database is away"
 
 
 def test_processes_that_outlived_their_supervisor_are_found(instance: Path) -> None:

@@ -181,7 +181,9 @@ def test_the_time_of_a_stream_is_its_clocks(home: Path) -> None:
     assert status_of(home)["at"] == "2026-05-01T00:00:00+00:00"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x", "at": 3}', '{"at": "2026-01-01"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"pid": "x", "at": 3}', f'{{"pid": {10**30}}}', '{"at": "2026-01-01"}']
+)
 def test_half_written_files_of_others_break_nothing(home: Path, content: str) -> None:
     instance = home.parent.parent
     (instance / "run").mkdir()

@@ -235,7 +235,15 @@ def test_numbers_come_from_the_metrics_of_this_product_alone(world: Any) -> None
 def test_heartbeats_are_passed_on(world: Any) -> None:
     beat = Heartbeat("keeper", 12, alive=True, age_s=0.5, passed=world.now)
     assert world.status(processes=[beat])["processes"] == [
-        {"process": "keeper", "pid": 12, "alive": True, "age_s": 0.5, "passed": world.now.isoformat()}
+        {
+            "process": "keeper",
+            "pid": 12,
+            "alive": True,
+            "age_s": 0.5,
+            "passed": world.now.isoformat(),
+            "down": None,
+            "waits": None,
+        }
     ]
 
 

@@ -8,7 +8,8 @@ from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.errors import HomeostatError, TransientError
 from homeostat.metric_names import WAITING
 from homeostat.processes import keeper
-from homeostat.processes.keeper import BackOff
+from homeostat.processes.keeper import BackOff, keep
+from homeostat.processes.life import Life
 from homeostat.processes.patience import WaitGauge
 
 from .conftest import START
@@ -52,6 +53,27 @@ def test_what_may_heal_by_itself_is_left_alone_longer_each_time(tick: Any) -> No
     assert script.runs == 2
     tick.now += 0.2
     assert product.run(START)
+
+
+def test_a_night_of_failures_ends_nothing(tick: Any) -> None:
+    product = BackOff(Script(*[TransientError("the broker is away")] * 1_100, 0))  # type: ignore[arg-type]
+    for _ in range(1_100):
+        assert not product.run(START)
+        tick.now += 30.1
+    assert product.run(START)
+
+
+def test_a_sign_of_life_says_what_each_product_waits_for() -> None:
+    mine, said = Life(), []
+
+    class Heart:
+        def beat(self, at: datetime, passed: datetime | None, **more: object) -> None:
+            said.append(more)
+            mine.over.set()
+
+    product = BackOff(Script(TransientError("the broker is away", 60.0)))  # type: ignore[arg-type]
+    keep([product], SimpleNamespace(now=lambda: START), Heart(), mine, promptly=True)  # type: ignore[arg-type]
+    assert said == [{"waits": {"turbines": "the broker is away"}}]
 
 
 def test_that_it_waits_is_shown_from_the_failure_until_a_round_goes_through(tick: Any) -> None:

@@ -2,8 +2,10 @@ import logging
 
 import pytest
 
+from homeostat.adapters.memory import MemoryTelemetry
 from homeostat.errors import HomeostatError, TransientError
-from homeostat.processes.patience import Patience
+from homeostat.metric_names import WAITING
+from homeostat.processes.patience import Patience, Waits
 
 
 def test_what_passes_is_tried_until_it_goes_through_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -41,3 +43,18 @@ def test_a_wrong_setting_is_not_waited_for() -> None:
 
     with pytest.raises(HomeostatError, match="refuses us"):
         Patience().until_done(refused)
+
+
+def test_what_each_product_waits_for_is_said_in_words_and_as_a_number() -> None:
+    telemetry = MemoryTelemetry()
+    waits = Waits(telemetry, ["turbines", "parcels"], "trainer")
+
+    def shown() -> list[float | None]:
+        return [telemetry.value(WAITING, product=name, process="trainer") for name in ("turbines", "parcels")]
+
+    assert (shown(), waits.troubles) == ([0, 0], {})
+    waits("turbines", "the disk is full")
+    waits("parcels", "the database is away")
+    assert (shown(), waits.troubles) == ([1, 1], {"turbines": "the disk is full", "parcels": "the database is away"})
+    waits("turbines", None)
+    assert (shown(), waits.troubles) == ([0, 1], {"parcels": "the database is away"})

@@ -98,6 +98,19 @@ def test_all_rows_are_archived_before_a_training_is_asked_for(
     assert now - START < 8 * DAY
 
 
+def test_a_look_that_fails_keeps_no_operator_waiting(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(now: datetime) -> int:
+        raise ArithmeticError("a share of 1.0000000000000002")
+
+    workers = build_workers(product.contract, product.stack, 1, KEPT)
+    monkeypatch.setattr(workers["detect"], "run_once", fails)
+    by_hand = product.stack.registry.register(ModelPackage({}), "by hand")
+    product.stack.registry.set_alias("champion", by_hand)
+    with pytest.raises(ArithmeticError):
+        Rounds(product, PrometheusTelemetry(), workers).run(START)
+    assert product.stack.cases.load().champion == by_hand
+
+
 def test_who_is_woken_follows_the_registry_at_once(product: Product) -> None:
     workers = build_workers(product.contract, product.stack, 1, ("promote",))
     rounds = Rounds(product, PrometheusTelemetry(), workers)

@@ -27,9 +27,9 @@ def until(true: Callable[[], object]) -> None:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Child]:
-    def child(name: str, code: str, grace_s: float = 10) -> Child:
+    def child(name: str, code: str, grace_s: float = 10, without: str | None = None) -> Child:
         log = tmp_path / f"{name}.log"
-        return Child(Plan(name, (sys.executable, "-c", code), log, dict(os.environ), grace_s))
+        return Child(Plan(name, (sys.executable, "-c", code), log, dict(os.environ), grace_s, without))
 
     return child
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homeostat.adapters.memory import MemoryTelemetry
+from homeostat.adapters.prometheus_telemetry import PrometheusTelemetry
 from homeostat.errors import TransientError
 from homeostat.metric_names import EVENTS, FEATURE_TIME, QUARANTINED
 from homeostat.records import DeadLetter, FeatureRow, Label, RawEvent, RawLabel, Record
@@ -164,6 +165,21 @@ def test_lanes_tell_their_newest_rows_each_by_itself() -> None:
         one.tick(at(2))
     told = [telemetry.value(FEATURE_TIME, product="calls", lane=str(lane)) for lane in (0, 1)]
     assert told == [at(0).timestamp(), at(1).timestamp()]
+
+
+def test_a_lane_that_goes_on_elsewhere_is_told_of_no_more_until_it_comes_back() -> None:
+    telemetry, stores = PrometheusTelemetry(), FakeStores()
+    series = 'homeostat_feature_timestamp_seconds{lane="1",product="calls"}'
+    shown = []
+    for _ in range(2):
+        step = IngestStep(CONTRACT, stores, telemetry, lane=1)  # type: ignore[arg-type]
+        step.leave()  # before its first row
+        step.restore([event("a", 1)], at(2))
+        step.tick(at(2))
+        shown.append(series in telemetry.render().decode())
+        step.leave()
+        shown.append(series in telemetry.render().decode())
+    assert shown == [True, False, True, False]
 
 
 def test_restoring_writes_and_counts_nothing(step: IngestStep, stores: FakeStores) -> None:
