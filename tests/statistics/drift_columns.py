@@ -10,9 +10,9 @@ from importlib.metadata import distribution
 import numpy as np
 import polars as pl
 
+from homeostat.drift.cells import CellCoder
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.domain import DomainReference, DomainTest, domain_reference, domain_test
-from homeostat.drift.norms import CellCoder
 from homeostat.drift.profile import build_profile
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
