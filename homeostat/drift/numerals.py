@@ -11,8 +11,9 @@ _FIGURES = 1e12  # times that power: beyond it a float has no digit left to tell
 _RARE = 0.01  # share of numbers that may have more decimals than a column's own
 _MOST = 1024  # values kept: the filter then takes 1 KiB
 _BITS = 8  # of the filter for each value, and
-_HASHES = 4  # of them set: 2.4 % of strangers pass
-_ENOUGH = 300  # numbers that show where last digits are, in any piece
+_HASHES = 4  # of them set: 2.4 % of strangers pass; next to none where values are few, as
+_LEAST_BITS = 1024  # at least are kept
+_ENOUGH, _ENOUGH_TRAINED = 300, 10_000  # numbers that show where last digits are, of a piece and of all rows
 _COVERED = 0.5  # share of the known cells that the kept values have at least, else they say nothing
 
 
@@ -59,26 +60,30 @@ def numerals(values: np.ndarray, pieces: np.ndarray) -> Numerals | None:
     """
     known = np.isfinite(values)
     values, pieces = values[known], pieces[known]
-    there = values[values != 0]
+    there = _some(values, _ENOUGH_TRAINED)
     if not there.size:
         return None
     last = np.bincount(_last_digits(there), minlength=_POWERS.size + 1) / there.size
     return Numerals(tuple(last.tolist()), _filter_of(_keys(values), pieces))
 
 
-def _some(values: np.ndarray) -> np.ndarray:
+def _some(values: np.ndarray, most: int = _ENOUGH) -> np.ndarray:
+    """Return numbers other than zero, every so many of them."""
     there = values[values != 0]
-    return np.asarray(there[:: 1 + there.size // _ENOUGH])
+    return np.asarray(there[:: 1 + there.size // most])
 
 
 def _filter_of(keys: np.ndarray, pieces: np.ndarray) -> bytes:
     found, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    seen = np.unique(np.stack([inverse, pieces]), axis=1)[0]
+    if found.size > (1 + _COVERED) / 2 * keys.size:  # those that come back are too few then
+        return b""
+    width = int(pieces.max()) + 1
+    seen = np.unique(inverse * width + pieces) // width
     again = np.flatnonzero(np.bincount(seen, minlength=found.size) > 1)
     kept = again[np.argsort(-counts[again], kind="stable")[:_MOST]]
     if counts[kept].sum() < _COVERED * keys.size:
         return b""
-    bits = np.zeros(8 * max(1, kept.size * _BITS // 8), dtype=np.uint8)
+    bits = np.zeros(max(_LEAST_BITS, kept.size * _BITS), dtype=np.uint8)
     bits[_hashes(found[kept], bits.size)] = 1
     return np.packbits(bits).tobytes()
 

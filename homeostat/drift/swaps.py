@@ -41,14 +41,20 @@ def swaps(columns: Sequence[Column]) -> list[Fault]:
 
 
 def stuck_at(one: Reference, values: np.ndarray) -> float | None:
-    """Return the value that a column is stuck at, as it reads it, None where calm pieces are so too."""
+    """Return the value that a column is stuck at, as it reads it, None where calm pieces are so too.
+
+    Where calm pieces stand still at some values it is another one of its own: at a new one, all may have moved by as
+    much.
+    """
     value, share = dominant(values)
     if share < STUCK:
         return None
-    place = one.coder.places(one.place, np.asarray([value])).item()
+    place = float(one.coder.places(one.place, np.asarray([value])).item())
     if one.norm.dominance <= VARIED:
-        return float(place)
-    return float(place) if one.norm.constants and place not in one.norm.constants else None
+        return place
+    usual, written = one.norm.constants, one.numerals
+    own = written is not None and written.filter and written.known(np.asarray([place])) == 1.0
+    return place if usual and own and place not in usual else None
 
 
 def _gain_of_swap(one: Reference, first: np.ndarray, other: Reference, second: np.ndarray) -> float:

@@ -78,6 +78,13 @@ def test_a_column_that_is_constant_at_one_value_is_seen_stuck_at_another(model, 
     assert (fault.kind, fault.what) == (FaultKind.STUCK, "100% are 4, calm pieces are so at other values")
 
 
+@pytest.mark.parametrize("by", [0.75, -1.5])
+def test_a_column_that_stands_still_somewhat_higher_than_ever_has_drifted(model, rng, by):
+    table = day(rng)
+    table[1] = table[1] + by
+    assert named(model, table) == []
+
+
 def test_another_unit_of_what_is_zero_most_of_the_time_shows_in_the_rest(model, rng):
     table = day(rng, dry=False)
     table[3] = table[3] * 0.001
