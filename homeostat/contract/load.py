@@ -63,4 +63,6 @@ def contract_digest(contract: Contract) -> str:
     for spec in (*canonical["event"]["fields"].values(), *canonical["label"]["facts"].values()):
         if spec["size"] is None:  # came with vectors: a contract of before keeps its digest
             del spec["size"]
+    if canonical["healing"]["min_rows_after_drift"] is None:  # was a number, before it was derived: likewise
+        canonical["healing"]["min_rows_after_drift"] = 1000
     return sha256(json.dumps(canonical, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]

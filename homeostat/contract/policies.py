@@ -88,7 +88,9 @@ class HealingPolicy(Part):
     # the cooldown grows by this factor with each further case in a row that brings the same champion no
     # successor, up to 8 times; a promotion resets it, 1 leaves it as it is
     backoff: float = Field(default=2.0, ge=1, le=4)
-    min_rows_after_drift: int = Field(default=1000, ge=1)  # labelled rows behind the change, before a training pays
+    # labelled rows behind the change, before a training pays; None: as many as a training's tests take, or two fifths
+    # of the window's, where these are fewer
+    min_rows_after_drift: int | None = Field(default=None, ge=1)
     confirm: int = Field(default=2, ge=1)  # consecutive drifted reports before a case is opened
 
 

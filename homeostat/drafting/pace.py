@@ -126,11 +126,9 @@ def _drift(tempo: _Tempo) -> tuple[Line, ...]:
 
 
 def _healing(tempo: _Tempo) -> tuple[Line, ...]:
-    rows = max(LEAST_ROWS, _round(0.4 * tempo.rows * tempo.labelled))
     return (
         Line("confirm", "2", "drifted looks in a row before a case is opened"),
         Line("cooldown", written(tempo.window), "a window must be full of the new champion's rows anyway"),
-        Line("min_rows_after_drift", f"{rows}", "labelled rows behind the change, before a training is worth it"),
     )
 
 

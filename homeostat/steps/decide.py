@@ -10,7 +10,7 @@ from homeostat.errors import StaleCaseError, TransientError
 from homeostat.healing.by_hand import incumbent
 from homeostat.healing.incidents import BrokenSpans
 from homeostat.healing.operator import DONE, REFUSED, Wish, actor_of, refusal, said, wish_of
-from homeostat.healing.rules import Decision, Kind, Situation, decide, hold_for_budget, labelled_rows
+from homeostat.healing.rules import Decision, Kind, Situation, decide, hold_for_budget, labelled_rows, rows_needed
 from homeostat.healing.streak import Streak
 from homeostat.metric_names import DECISIONS
 from homeostat.ports import Aliases, CaseStore, Ledger, ModelRegistry, OperatorDecision, Telemetry
@@ -184,11 +184,14 @@ class DecideStep:
         since, report = case.drift_since.isoformat() if case.drift_since else None, case.report
         if report is None:
             return {"report_id": None, "drift_since": since}
+        needed = rows_needed(self._contract, report)
         return {
             "report_id": report.report_id,
             "drift_since": since,
             "rows": report.rows,
             "labelled_rows": labelled_rows(report),
+            "labelled_rows_needed": needed.rows,
+            "labelled_rows_needed_for": needed.why,
             "drifted_features": [score.name for score in report.features if score.drifted],
             "loss": report.performance.loss if report.performance else None,
             "expected_loss": report.performance.expected_loss if report.performance else None,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.contract.model import Contract
-from homeostat.healing.rules import Kind, Situation, decide
+from homeostat.healing.rules import Kind, RowsNeeded, Situation, decide, rows_needed
 from homeostat.healing.streak import Streak
 from homeostat.records import Case, CaseState, DriftReport, DriftStatus, Performance
 
@@ -72,6 +72,44 @@ def test_a_drift_waits_for_labelled_rows_behind_the_change_to_learn_from(
     decision = decide(contract, replace(seen, streak=seen.streak.after(report(3, **values))))
     assert decision.kind is (Kind.OPEN if rows >= 1000 else Kind.FEW_ROWS)
     assert rows >= 1000 or f"{rows} of 1000 labelled rows" in decision.reason
+
+
+def derived(contract: Contract, **training: Any) -> Contract:
+    changes = {"healing": contract.healing.model_copy(update={"min_rows_after_drift": None})}
+    return contract.model_copy(update=changes | {"training": contract.training.model_copy(update=training)})
+
+
+@pytest.mark.parametrize(
+    ("labelled", "block", "needed"),
+    [
+        (2000, DAY * 7, RowsNeeded(800, "40% of the window's 2000")),
+        (100_000, DAY * 7, RowsNeeded(40_000, "40% of the window's 100000")),
+        (2100, DAY / 2, RowsNeeded(450, "as many as come in the 3 blocks of 12h that a training is tested on")),
+        (600, DAY * 7, RowsNeeded(240, "40% of the window's 600")),  # a slow stream: 1,000 would never come
+        (None, DAY * 7, RowsNeeded(200, "40% of the window's 500")),  # fewer than a look at the loss takes
+    ],
+)
+def test_what_is_not_written_is_what_the_tests_of_a_training_take_or_the_window_can_hold(
+    contract: Contract,
+    seen: Situation,
+    report: Report,
+    *,
+    labelled: int | None,
+    block: timedelta,
+    needed: RowsNeeded,
+) -> None:
+    contract, values = derived(contract, block=block), {"performance": performance(labelled) if labelled else None}
+    assert rows_needed(contract, report(3, **values)) == needed
+    few, enough = (
+        decide(contract, replace(seen, streak=seen.streak.after(report(3, labelled_since=rows, **values))))
+        for rows in (needed.rows - 1, needed.rows)
+    )
+    assert (few.kind, enough.kind) == (Kind.FEW_ROWS, Kind.OPEN)
+    assert f"{needed.rows - 1} of {needed.rows} labelled rows to learn from ({needed.why})" in few.reason
+
+
+def test_what_is_written_holds_whatever_the_window_has(contract: Contract, report: Report) -> None:
+    assert rows_needed(contract, report(3)) == RowsNeeded(1000, "healing.min_rows_after_drift")
 
 
 def test_the_budget_stops_a_training_too_many(contract: Contract, seen: Situation) -> None:

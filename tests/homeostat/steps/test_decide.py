@@ -67,6 +67,8 @@ def test_the_case_is_opened_in_the_ledger_with_what_was_seen(world: World) -> No
     (entry,) = [e for e in world.ledger.entries() if e.kind == "case_opened"]
     assert entry.payload["rows"] == 2000
     assert entry.payload["reason"].startswith("drift in 2 reports in a row")
+    needed = [entry.payload["labelled_rows_needed"], entry.payload["labelled_rows_needed_for"]]
+    assert needed == [200, "40% of the window's 500"]
 
 
 def test_a_request_is_published_once_however_often_the_time_passes(world: World) -> None:
