@@ -30,6 +30,7 @@ from tests.statistics.drift_columns import (
 NO_FLOORS = DriftPolicy(min_rows=50, min_psi=1e-9, min_ks=1e-9, min_loss_increase=1e-9)
 LEVELS = (0.1, 0.05, 0.01, 0.001)
 REFERENCE_ROWS, WINDOWS = 5000, 8  # at least so many rows, and so many windows, to learn from
+MOST_TRAINED = 400_000  # rows, where two windows are less
 DAY = WEEK / 7
 CONTRACT = {
     "product": "parcels",
@@ -86,9 +87,9 @@ def smallest_level(counts: WindowCounts, labelled=()) -> float:
 
 
 def single_looks(name, size, rho, looks, seed) -> Looks:
-    """Looks at so many rows of so many mixed columns, after a training of eight such windows or more."""
+    """Looks at so many rows of so many mixed columns, after eight such windows or more; two, where they are huge."""
     rows, features = size
-    trained, smallest = max(REFERENCE_ROWS, WINDOWS * rows), []
+    trained, smallest = max(REFERENCE_ROWS, min(WINDOWS * rows, MOST_TRAINED), 2 * rows), []
     for look in range(looks):
         rng = np.random.default_rng([seed, rows, features, int(10 * rho), look])
         counter = mixed(rng, trained, features, rho).counter(WEEK, evenly(trained, rows))
