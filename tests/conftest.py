@@ -133,6 +133,20 @@ def own_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Any]]:
         yield start
 
 
+@pytest.fixture
+def native_server(pytestconfig: pytest.Config) -> Iterator[Callable[[Server], Any]]:
+    """Start a server that a test has made, on a disk of the test's own say; it is killed at the end."""
+    with ExitStack() as ending:
+
+        def start(server: Server) -> Server:
+            server.start()
+            ending.callback(server.kill)
+            pytestconfig.stash[_SHARED].note(described(server))
+            return server
+
+        yield lambda server: started(lambda: start(server))
+
+
 @pytest.fixture(scope="module")
 def module_server(pytestconfig: pytest.Config) -> Iterator[Callable[..., Any]]:
     """Start a server of a name, with options that the tests of one module share."""

@@ -1,23 +1,13 @@
-import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from deploy.servers.program import MissingProgramError, find_program
-
 DEPLOY = Path(__file__).parents[2] / "deploy"
+Program = Callable[[str, str], str]
 TESTS = sorted((DEPLOY / "prometheus" / "tests").glob("*_test.yml"))
-
-
-def tool(name: str, package: str) -> str:
-    try:
-        return find_program(name, package)
-    except MissingProgramError as error:
-        if os.environ.get("HOMEOSTAT_REQUIRE_SERVERS") == "1":
-            raise
-        pytest.skip(str(error))
 
 
 def run(*command: str | Path) -> None:
@@ -25,11 +15,11 @@ def run(*command: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_prometheus_takes_its_configuration_and_rules() -> None:
-    run(tool("promtool", "prometheus"), "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
+def test_prometheus_takes_its_configuration_and_rules(program: Program) -> None:
+    run(program("promtool", "prometheus"), "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
 
 
-def test_prometheus_on_kubernetes_takes_all_but_where_its_pods_are_from(tmp_path: Path) -> None:
+def test_prometheus_on_kubernetes_takes_all_but_where_its_pods_are_from(program: Program, tmp_path: Path) -> None:
     """Debian's promtool knows no Kubernetes: in place of the pods it is told of an address."""
     config = yaml.safe_load((DEPLOY / "prometheus" / "kubernetes.yml").read_text())
     config["rule_files"] = [str(DEPLOY / "prometheus" / path) for path in config["rule_files"]]
@@ -38,12 +28,12 @@ def test_prometheus_on_kubernetes_takes_all_but_where_its_pods_are_from(tmp_path
         job["static_configs"] = [{"targets": ["127.0.0.1:8080"]}]
     path = tmp_path / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))
-    run(tool("promtool", "prometheus"), "check", "config", path)
+    run(program("promtool", "prometheus"), "check", "config", path)
 
 
 @pytest.mark.parametrize("path", TESTS, ids=[path.stem for path in TESTS])
-def test_the_rules_ring_when_they_should_and_not_before(path: Path) -> None:
-    run(tool("promtool", "prometheus"), "test", "rules", path)
+def test_the_rules_ring_when_they_should_and_not_before(program: Program, path: Path) -> None:
+    run(program("promtool", "prometheus"), "test", "rules", path)
 
 
 def asked_by_the_autoscaler(metric: str, by: str, matchers: str) -> str:
@@ -59,7 +49,7 @@ def asked_by_the_autoscaler(metric: str, by: str, matchers: str) -> str:
     return query
 
 
-def test_the_autoscaler_is_told_requests_by_pod_and_p99_by_service(tmp_path: Path) -> None:
+def test_the_autoscaler_is_told_requests_by_pod_and_p99_by_service(program: Program, tmp_path: Path) -> None:
     labels = 'product="calls", route="{route}", namespace="ns", pod="{pod}", service="predictor"'
     series = []
     for pod, rate in (("one", 500), ("two", 20)):
@@ -87,8 +77,8 @@ def test_the_autoscaler_is_told_requests_by_pod_and_p99_by_service(tmp_path: Pat
     test = {"interval": "15s", "input_series": series, "promql_expr_test": wanted}
     path = tmp_path / "autoscaler_test.yml"
     path.write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [test]}))
-    run(tool("promtool", "prometheus"), "test", "rules", path)
+    run(program("promtool", "prometheus"), "test", "rules", path)
 
 
-def test_alertmanager_takes_its_configuration() -> None:
-    run(tool("amtool", "prometheus-alertmanager"), "check-config", DEPLOY / "alertmanager" / "alertmanager.yml")
+def test_alertmanager_takes_its_configuration(program: Program) -> None:
+    run(program("amtool", "prometheus-alertmanager"), "check-config", DEPLOY / "alertmanager" / "alertmanager.yml")

@@ -45,6 +45,7 @@ class Deployment:
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
         }
+        self._http = httpx.Client(timeout=10)
         self._lock = RLock()
         self._over = Event()
         self._running = {name: self._start(name) for name in processes}
@@ -75,6 +76,7 @@ class Deployment:
         """End all by SIGTERM and return their exit codes."""
         self._over.set()
         self._watch.join()
+        self._http.close()
         for process in self._running.values():
             process.send_signal(signal.SIGTERM)
         return {name: process.wait(60) for name, process in self._running.items()}
@@ -85,7 +87,7 @@ class Deployment:
 
     def _missing(self, name: str) -> str:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.ports[name]}/readyz", timeout=10)
+            answer = self._http.get(f"http://127.0.0.1:{self.ports[name]}/readyz")
         except httpx.TransportError as error:
             return repr(error)
         return "" if answer.is_success else str(answer.json()["detail"])

@@ -3,19 +3,20 @@
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from os import environ
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from deploy.servers import MissingProgramError, Server
+from deploy.servers import Server
 from deploy.servers.fleet import Fleet
 from homeostat.adapters.kafka_log import KafkaLog
 from homeostat.adapters.sql import SqlLedger
@@ -72,22 +73,13 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def ground(folder: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
+def ground(folder: Path, own_server: Callable[[str], Any], request: pytest.FixtureRequest) -> Iterator[Ground]:
     size: Size = request.param
     contract = maturing(folder / "contract.yaml", size.maturity_s)
-    fleet = Fleet.below(folder / "servers", {}, NOBODY)
-    servers = {server.name: server for server in (fleet.kafka, fleet.redis, fleet.postgres, fleet.mlflow)}
-    try:
-        for server in servers.values():
-            server.find()
-    except MissingProgramError as error:
-        if environ.get("HOMEOSTAT_REQUIRE_SERVERS") == "1":
-            raise
-        pytest.skip(str(error))
+    servers = {name: own_server(name) for name in ("kafka", "redis", "postgres", "mlflow")}
+    fleet = replace(Fleet.below(folder, {}, NOBODY), **servers)
     deployment: Deployment | None = None
     try:
-        for server in servers.values():
-            server.start()
         environment = fleet.environment()
         home = folder / "home"
         words = [HOMEOSTAT, "backfill", write_history(folder / "history.csv"), "--contract", contract, "--home", home]
@@ -102,8 +94,6 @@ def ground(folder: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
     finally:
         if deployment is not None:
             deployment.stop()
-        for server in reversed(servers.values()):
-            server.stop()
 
 
 @pytest.mark.timeout(900)
