@@ -109,6 +109,7 @@ def test_drift_reports_as_a_table_and_as_json(home: Path) -> None:
         "name": "load", "index": "psi", "value": 0.1, "limit": 0.2, "ratio": 0.5, "p_value": 0.01, "drifted": False,
         "reachable": True, "visible": 0.2**0.5, "psi": 0.1, "psi_limit": 0.2, "ks": None, "ks_limit": None,
         "distances": {}, "share": None, "damage": None, "embedding": None, "embedding_limit": None,
+        "floor_rate": None, "floor_training": None,
     }  # fmt: skip
 
 
