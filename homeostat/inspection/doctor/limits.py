@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from homeostat.bootstrap import sight_of
+from homeostat.bootstrap import past_of
 from homeostat.contract.model import Contract
 from homeostat.inspection.blindness import blind_lines, looks_too_often
 from homeostat.inspection.doctor.finding import Finding, ok, warning
 from homeostat.inspection.drift import told_limits, told_report
-from homeostat.inspection.onlooker import Onlooker
+from homeostat.records import DriftReport, DriftStatus
+from homeostat.tail import Tail
+
+_LOOKS_BACK = 200  # searched for one that says something
 
 
 def limits(home: Path, known: Contract) -> list[Finding]:
@@ -17,10 +20,11 @@ def limits(home: Path, known: Contract) -> list[Finding]:
     """
     if not (home / "log.db").exists():
         return [ok("limits", "no look at drift yet")]
-    look = Onlooker(known, sight_of(known, home)).last_telling()
-    if look is None:
+    records = Tail(past_of(known, home), known.product).newest("drift_reports", _LOOKS_BACK)
+    looks = [look for look in records if isinstance(look, DriftReport) and look.status is not DriftStatus.UNKNOWN]
+    if not looks:
         return [ok("limits", "no look at drift with rows enough yet")]
-    told, by = told_report(look), told_limits(known)
+    told, by = told_report(looks[-1]), told_limits(known)
     if looks_too_often(told, by):
         first, cures = blind_lines(told, by)
         return [warning("limits", first, cures)]
