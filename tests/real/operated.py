@@ -135,7 +135,7 @@ class House:
     def first_champion(self) -> None:
         """Let version 1 serve."""
         self.asked("retrain")
-        until(lambda: self.registry.aliases().champion == "1", 60, self.story)
+        until(lambda: self.champion() == "1", 60, self.story)  # who is served follows who has the alias
 
     def canary(self) -> str:
         """Bring a new challenger into its canary and return its version."""
