@@ -50,7 +50,7 @@ def torn(gone: np.ndarray, keys: np.ndarray) -> float:
 def companions(j: int, pieces: Sequence[np.ndarray]) -> tuple[tuple[int, float], ...]:
     """Return columns whose equal values go with missing cells of column ``j``, and the most that a piece is torn.
 
-    Cells that are joined from another source are missing together with their like, as all trips of an hour lack
+    Cells that are joined from another source are missing together with their like, as all rows of an hour lack
     its weather. A fault leaves nulls here and there in between.
 
     Args:
