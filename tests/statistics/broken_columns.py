@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from homeostat.drift.bins import Coder, category_bins, number_bins
-from homeostat.drift.cells import CellCoder
-from homeostat.drift.diagnosis import diagnose
-from homeostat.drift.faults import Fault, FaultKind, Reference, references
-from homeostat.drift.norms import Norm, norms, written_numbers
+from homeostat.drift.diagnosis import Fault, FaultKind, Reference, diagnose, references
+from homeostat.drift.norms import CellCoder, Norm, norms
 
 ROWS = 20_000  # of the reference
 PIECE = 250
@@ -72,9 +70,8 @@ def trained(columns: list[np.ndarray], stretch: float = PIECE, times=None) -> Tr
     counts = [np.bincount(codes[:, j], minlength=column.size).astype(float) for j, column in enumerate(bins)]
     coder = CellCoder(bins)
     rows = coder.matrix(columns, np.arange(len(ones), dtype=float) if times is None else times)
-    written = written_numbers(coder, rows, stretch)
-    *found, clock = norms(coder, counts, rows, stretch, written)
-    return Trained(coder, references(coder, counts, found, written), clock)
+    *found, clock = norms(coder, counts, rows, stretch)
+    return Trained(coder, references(coder, counts, found), clock)
 
 
 def named(model: Trained, columns: list[np.ndarray], times=None) -> list[Fault]:

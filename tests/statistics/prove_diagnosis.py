@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
-from homeostat.drift.faults import Fault, FaultKind
+from homeostat.drift.diagnosis import Fault, FaultKind
 from tests.statistics.broken_columns import (
     DRAWN,
     FACTORS,
@@ -38,7 +38,6 @@ DAY = 920  # of them
 Table = list[np.ndarray]
 Found = tuple[str, list[Fault]]
 """A broken column, and what was said."""
-Broken = tuple[str, FaultKind, float | None, Table | None]
 
 
 @dataclass
@@ -49,7 +48,6 @@ class Tally:
     what: str
     hits: int = 0
     of: int = 0
-    left_out: int = 0  # that nothing could tell from calm rows, by ``Training``
     others: Counter[str] = field(default_factory=Counter)  # what else was said, and where
 
     def add(self, faults: Sequence[Fault], *, hit: bool, place: str, odd: bool) -> None:
@@ -60,31 +58,10 @@ class Tally:
 
     def cells(self) -> tuple[str, ...]:
         """The tally as cells of a table, with its exact 95 % interval."""
-        found = binomtest(self.hits, max(self.of, 1)).proportion_ci(0.95, "exact")
+        found = binomtest(self.hits, self.of).proportion_ci(0.95, "exact")
         share = f"{self.hits:,} of {self.of:,}"
         odd = "; ".join(f"{words} ({count})" for words, count in self.others.most_common(3))
-        return self.where, self.what, share, f"{found.low:.1%} to {found.high:.1%}", f"{self.left_out:,}", odd
-
-
-class Training:
-    """The rows that a diagnosis learnt from, and which faults can't be told from them, whatever looks for them."""
-
-    def __init__(self, table: Table) -> None:
-        """Take the columns."""
-        self._known = [column[pl.Series(column).is_not_null().to_numpy() & (column == column)] for column in table]  # noqa: PLR0124
-        self._values = [
-            np.unique(column.astype(np.float32)) if column.dtype != object else () for column in self._known
-        ]
-
-    def stood_still(self, j: int, value: object, rows: int) -> bool:
-        """Whether a column had nothing but this value for so many rows: stuck at it, it looks as it did then."""
-        changes = np.flatnonzero(np.diff(np.concatenate([[0], self._known[j] == value, [0]]).astype(np.int8)))
-        return int(np.diff(changes)[::2].max(initial=0)) >= rows
-
-    def had_most(self, j: int, column: np.ndarray) -> bool:
-        """Whether most numbers other than zero are values that a column had: in another unit, it looks as it did."""
-        there = column[np.isfinite(column) & (column != 0)].astype(np.float32)
-        return bool(np.isin(there, self._values[j]).mean() > 1 / 2)
+        return self.where, self.what, share, f"{found.low:.1%} to {found.high:.1%}", odd
 
 
 class Trials:
@@ -97,10 +74,6 @@ class Trials:
     def fault(self, where: str, what: str, place: str, faults: Sequence[Fault], *, hit: bool) -> None:
         """Count an injected fault."""
         self._tally(where, what).add(faults, hit=hit, place=place, odd=not hit)
-
-    def leave_out(self, where: str, what: str) -> None:
-        """Count a fault that looks like calm rows."""
-        self._tally(where, what).left_out += 1
 
     def drift(self, where: str, what: str, place: str, faults: Sequence[Fault]) -> None:
         """Count a true drift."""
@@ -120,23 +93,17 @@ def told(trials: Trials, where: str, case: Sequence[Any], place: str, found: Fou
         trials.fault(where, f"{what}: constant", place, faults, hit=is_right(faults, kind, {column}, factor))
 
 
-def broken(table: Table, j: int, rng: np.random.Generator, training: Training) -> Iterator[Broken]:
-    """Give each fault of one column: by name, what it is, the constant of a unit, and the table.
-
-    The table is None where the fault leaves rows as they were in training.
-    """
+def broken(table: Table, j: int, rng: np.random.Generator) -> Iterator[tuple[str, FaultKind, float | None, Table]]:
+    """Give a table with each fault of one column, by name, with the constant it was multiplied by."""
     column = table[j]
     if column.dtype != object:
         for name, factors in (("unit x8 and more", FACTORS), ("unit below x4", SMALL)):
             factor = float(rng.choice(factors))
             if np.nanmax(np.abs(column), initial=0) > 0:  # nothing times a factor stays nothing
-                as_before = training.had_most(j, column * factor)
-                yield name, FaultKind.UNIT, factor, None if as_before else _with(table, j, column * factor)
+                yield name, FaultKind.UNIT, factor, _with(table, j, column * factor)
     known = [cell for cell in column if cell is not None and cell == cell]  # noqa: PLR0124 - NaN
     if len(set(known)) > 1:  # else it stands still anyway
-        as_before = training.stood_still(j, known[0], len(column))
-        stuck = None if as_before else _with(table, j, np.full_like(column, known[0]))
-        yield "stuck value", FaultKind.STUCK, None, stuck
+        yield "stuck value", FaultKind.STUCK, None, _with(table, j, np.full_like(column, known[0]))
     own = rng.spawn(1)[0]  # leaves all other draws as they are
     for text in _common(column):
         others = column[column != text]
@@ -172,16 +139,12 @@ def synthetic(trials: Trials, repeats: int, seed: int) -> None:
     """Count faults and drifts in columns that are drawn."""
     rng = np.random.default_rng(seed)
     names = list(DRAWN)
-    learnt = [draw(rng, ROWS, 0.0) for draw in DRAWN.values()]
-    model, training = trained(learnt), Training(learnt)
+    model = trained([draw(rng, ROWS, 0.0) for draw in DRAWN.values()])
     for _ in range(repeats):
         for j, name in enumerate(names):
             table = [draw(rng, PIECE, 0.0) for draw in DRAWN.values()]
-            for *case, spoilt in broken(table, j, rng, training):
-                if spoilt is None:
-                    trials.leave_out("drawn", case[0])
-                else:
-                    told(trials, "drawn", case, name, (f"x{j}", named(model, spoilt)))
+            for *case, spoilt in broken(table, j, rng):
+                told(trials, "drawn", case, name, (f"x{j}", named(model, spoilt)))
             k = int(rng.choice([i for i in range(len(names)) if i != j and (i < len(SHAPES)) == (j < len(SHAPES))]))
             faults = named(model, swapped(table, j, k))
             hit = is_right(faults, FaultKind.SWAPPED, {f"x{j}", f"x{k}"})
@@ -217,19 +180,15 @@ def on_flights(trials: Trials, pieces: int, seed: int) -> None:
     year = [c.to_numpy().astype(object) if isinstance(c, pl.Series) else c for c in flights().values]
     names = ["hour", "minute", "distance", "temp", "dewp", "humid", "wind_speed", "precip", "visib", "pressure"]
     names += ["carrier", "origin", "dest"]
-    learnt = [column[:LEARNT] for column in year]
-    scales, training = [(trained(learnt, rows), rows) for rows in (PIECE, DAY)], Training(learnt)
+    scales = [(trained([column[:LEARNT] for column in year], rows), rows) for rows in (PIECE, DAY)]
     for start in rng.integers(LEARNT, len(year[0]) - DAY, pieces):
         table = [column[start : start + DAY] for column in year]
         if np.isnan(table[names.index("temp")]).mean() > _DARK:
             continue
         trials.drift("flights", "the year's own seasons", "", _at_both(scales, table))
         for j, name in enumerate(names):
-            for *case, spoilt in broken(table, j, rng, training):
-                if spoilt is None:
-                    trials.leave_out("flights", case[0])
-                else:
-                    told(trials, "flights", case, name, (f"x{j}", _at_both(scales, spoilt)))
+            for *case, spoilt in broken(table, j, rng):
+                told(trials, "flights", case, name, (f"x{j}", _at_both(scales, spoilt)))
             if name in names[:-3]:
                 spread = float(np.nanstd(year[j][:LEARNT]))
                 moved = _with(table, j, table[j] + float(rng.choice(SHIFTS)) * spread)
@@ -255,14 +214,7 @@ def _at_both(scales: Sequence[tuple[Trained, int]], table: Table) -> list[Fault]
 
 def diagnosis_table(tallies: Sequence[Tally]) -> str:
     """Return the tallies as Markdown."""
-    head = (
-        "columns",
-        "injected",
-        "faults named rightly, drifts called broken",
-        "95 % interval",
-        "left out",
-        "most often instead",
-    )
+    head = ("columns", "injected", "faults named rightly, drifts called broken", "95 % interval", "most often instead")
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(tally.cells())} |" for tally in tallies)])
 

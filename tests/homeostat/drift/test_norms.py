@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from homeostat.drift.bins import category_bins, number_bins
-from homeostat.drift.cells import CellCoder
-from homeostat.drift.norms import Norm, column_gap, norms, pieces
+from homeostat.drift.norms import CellCoder, Norm, column_gap, norms, pieces
 
 ONES = np.ones(4)
 COLUMNS = (
