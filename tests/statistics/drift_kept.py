@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,7 +18,9 @@ def answers(file: Path, jobs: Mapping[str, Job], workers: int) -> dict[str, Any]
     known = read([file])
     file.parent.mkdir(parents=True, exist_ok=True)
     started = monotonic()
-    with ProcessPoolExecutor(workers) as pool, file.open("a") as out:
+    # a fork of a process that has used polars waits for ever for a lock that none of its threads holds
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    with pool, file.open("a") as out:
         coming = {pool.submit(call, *told): name for name, (call, told) in jobs.items() if name not in known}
         for done in as_completed(coming):
             known[coming[done]] = done.result()
