@@ -7,6 +7,7 @@ from homeostat.drift.budget import policy_in_force
 from homeostat.inspection.blindness import blind_lines
 from homeostat.inspection.drift import told_limits, told_report
 from homeostat.records import DriftReport, DriftScore, DriftStatus
+from tests.statistics.drift_nulls import CONTRACT
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 MONTHLY = {"false_retrainings": 1, "per": "30d", "effect": 0.3}
@@ -18,15 +19,7 @@ def blind(name, limit, rate=None, training=None):
 
 
 def contract(**drift):
-    return Contract.model_validate(
-        {
-            "product": "parcels",
-            "event": {"entity": "depot", "fields": {"depot": "string", "weight": "number"}},
-            "label": {"field": "late", "delay": "1h", "maturity": "1d"},
-            "features": {"weight": {"field": "weight"}},
-            "drift": drift,
-        }
-    )
+    return Contract.model_validate({**CONTRACT, "drift": drift})
 
 
 def lines(*scores, **drift):
