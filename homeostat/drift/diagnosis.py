@@ -1,73 +1,25 @@
 """Broken is not drifted: names the fault of a piece of rows, if undoing one makes it look calm again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
+from homeostat.drift.absences import silences, torn
 from homeostat.drift.bins import Bins
-from homeostat.drift.norms import CLOCK, CellCoder, Norm, column_gap, dominance, silences, unknown_share
+from homeostat.drift.faults import Fault, FaultKind, Reference
+from homeostat.drift.norms import CLOCK, VARIED, Norm, dominance, unknown_share
+from homeostat.drift.swaps import STUCK, stuck_at, swaps
 from homeostat.drift.units import unit_change
 
 _BURST = 0.2  # of the rows missing, beyond half as many again as in any calm piece
-_STUCK = 0.98  # share of one value
-_VARIED = 0.8  # a column that had so much of one value in a calm piece can't be seen stuck
+_TORN = 1.5  # times as many rows as in any calm piece, and
+_TORN_BY = 0.1  # by so many more, lack what rows like them have, or the reverse
 _STRANGE = 0.5  # share of categories never seen before
-_MOVED = 0.2  # distance that swapped columns gain by being put back
-_HARDLY = 0.1  # share of values of an unheard-of size that swapped columns have when put back
 _SLACK = 0.05  # beyond what calm pieces do
 _SILENT = 3.0  # longest silences of the training that those of a piece may last together and still be their like
 _SHARE = 0.02  # that a category had in every calm piece, below which its absence is none of ours
 _CHANCE = 1e-6  # of no row in a piece by chance: there are hundreds of pieces, times columns, times categories
 _FEW = 30  # known values below which a column's distribution says nothing
-
-
-class FaultKind(StrEnum):
-    """What can break a column."""
-
-    UNIT = "unit_change"
-    SWAPPED = "swapped_columns"
-    STUCK = "stuck_value"
-    NULLS = "null_burst"
-    VOCABULARY = "new_vocabulary"
-    VANISHED = "vanished_category"
-    CLOCK = "clock"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault, the columns it is in, and what shows it."""
-
-    kind: FaultKind
-    columns: tuple[str, ...]
-    what: str
-    factor: float | None = None  # of a change of unit
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """One column as it was at training time."""
-
-    coder: CellCoder
-    place: int  # among the coder's columns
-    counts: np.ndarray  # (n_bins,), the last for missing values
-    norm: Norm
-
-    @property
-    def bins(self) -> Bins:
-        """The column's bins."""
-        return self.coder.columns[self.place]
-
-    def gap(self, values: np.ndarray) -> float:
-        """Return how far known values of a cell matrix, of this column or of another, lie from it."""
-        return column_gap(self.bins, self.counts, self.coder.places(self.place, values))
-
-
-def references(coder: CellCoder, counts: Sequence[Sequence[float]], norms: Sequence[Norm]) -> list[Reference]:
-    """Return every feature as it was at training time; all arguments are in the order of the features."""
-    each = enumerate(zip(counts, norms, strict=True))
-    return [Reference(coder, j, np.asarray(count), norm) for j, (count, norm) in each]
 
 
 def diagnose(columns: Sequence[Reference], clock: Norm, piece: np.ndarray) -> list[Fault]:
@@ -83,33 +35,45 @@ def diagnose(columns: Sequence[Reference], clock: Norm, piece: np.ndarray) -> li
     """
     piece = piece[np.argsort(piece[:, -1], kind="stable")]
     known = [(one, column[np.isfinite(column)]) for one, column in zip(columns, piece.T[:-1], strict=True)]
-    moved = [(one, values) for one, values in known if values.size >= _FEW and one.gap(values) >= _MOVED / 2]
-    faults = _swaps(moved)
+    faults = swaps([(one, values) for one, values in known if values.size >= _FEW])
     swapped = {name for fault in faults for name in fault.columns}
-    for (one, values), column in zip(known, piece.T[:-1], strict=True):
+    for one, values in known:
         if one.bins.name in swapped:
             continue
-        if fault := _nulls(one, column, piece[:, -1]) or _alone(one, values):
+        if fault := _nulls(one, piece) or _alone(one, values):
             faults.append(fault)
     return [*faults, *_clock(clock, piece[:, -1])]
 
 
 def _alone(one: Reference, values: np.ndarray) -> Fault | None:
-    """Return what a column's values show; texts that are all unknown look like one value, so they come first."""
+    """Return what a column's values show: one value first, unless a unit makes it the one that a column often has."""
     if values.size < _FEW:
         return None
     if one.bins.categorical:
-        return _vocabulary(one, values) or _stuck(one, values) or _vanished(one, values)
-    return _stuck(one, values) or _unit(one, values)
+        return _stuck(one, values) or _vocabulary(one, values) or _vanished(one, values)
+    stuck = _stuck(one, values)
+    return _unit(one, values) or stuck if stuck is None or one.norm.constants else stuck
 
 
-def _nulls(one: Reference, column: np.ndarray, times: np.ndarray) -> Fault | None:
-    norm, gone = one.norm, ~np.isfinite(column)
-    least, missing = min(_STUCK, 1.5 * norm.missing + _BURST), float(gone.mean())
-    if norm.missing > _VARIED or missing < least or missing - _by_design(norm, gone, times) < least:
+def _nulls(one: Reference, piece: np.ndarray) -> Fault | None:
+    """Return whether more is missing than ever, or other rows than those that always miss it together."""
+    norm, gone = one.norm, ~np.isfinite(piece[:, one.place])
+    missing = float(gone.mean())
+    least = min(STUCK, 1.5 * norm.missing + _BURST, (1 + norm.missing) / 2)
+    if norm.missing <= VARIED and min(missing, missing - _by_design(norm, gone, piece[:, -1])) >= least:
+        what = f"{missing:.0%} missing, calm pieces have up to {norm.missing:.0%}"
+    elif _is_torn(norm, gone, piece):
+        like = one.coder.columns[norm.companions[0][0]].name
+        what = f"{missing:.0%} missing, here and there; calm pieces lack it for most of one {like} or for hardly any"
+    else:
         return None
-    what = f"{missing:.0%} missing, calm pieces have up to {norm.missing:.0%}"
     return Fault(FaultKind.NULLS, (one.bins.name,), what)
+
+
+def _is_torn(norm: Norm, gone: np.ndarray, piece: np.ndarray) -> bool:
+    """Return whether rows differ that always had or lacked a value together, in every column that shows it."""
+    lost = [(torn(gone, piece[:, j]), most) for j, most in norm.companions]
+    return bool(lost) and all(now >= max(_TORN * most, most + _TORN_BY) for now, most in lost)
 
 
 def _by_design(norm: Norm, gone: np.ndarray, times: np.ndarray) -> float:
@@ -119,10 +83,12 @@ def _by_design(norm: Norm, gone: np.ndarray, times: np.ndarray) -> float:
 
 
 def _stuck(one: Reference, values: np.ndarray) -> Fault | None:
-    if one.norm.dominance > _VARIED or dominance(values) < _STUCK:
+    value = stuck_at(one, values)
+    if value is None:
         return None
-    most = _written(one.bins, float(np.median(one.coder.places(one.place, values))))
-    return Fault(FaultKind.STUCK, (one.bins.name,), f"{dominance(values):.0%} are {most}, calm pieces vary")
+    calm = "are so at other values" if one.norm.dominance > VARIED else "vary"
+    what = f"{dominance(values):.0%} are {_written(one.bins, value)}, calm pieces {calm}"
+    return Fault(FaultKind.STUCK, (one.bins.name,), what)
 
 
 def _vocabulary(one: Reference, values: np.ndarray) -> Fault | None:
@@ -160,43 +126,13 @@ def _vanished(one: Reference, values: np.ndarray) -> Fault | None:
 
 
 def _written(column: Bins, value: float) -> str:
-    return repr(column.categories[int(value)]) if column.categorical else f"{value:.6g}"
-
-
-def _swaps(moved: Sequence[tuple[Reference, np.ndarray]]) -> list[Fault]:
-    """Return pairs of columns of which each is calm in the other's place; the pair that gains the most comes first."""
-    gains = [
-        (gain, (one[0].bins.name, other[0].bins.name))
-        for i, one in enumerate(moved)
-        for other in moved[i + 1 :]
-        if one[0].bins.categorical == other[0].bins.categorical and (gain := _gain_of_swap(*one, *other)) > 0
-    ]
-    faults: list[Fault] = []
-    taken: set[str] = set()
-    for _, pair in sorted(gains, key=lambda each: (-each[0], each[1])):
-        if taken.isdisjoint(pair):
-            taken.update(pair)
-            faults.append(Fault(FaultKind.SWAPPED, pair, "each is calm in the other's place, neither in its own"))
-    return faults
-
-
-def _gain_of_swap(one: Reference, first: np.ndarray, other: Reference, second: np.ndarray) -> float:
-    """Return by how much both columns come nearer to their references by changing places, 0 where it does not fit.
-
-    A column whose pieces don't look like the whole has to hold values of a size that it never had.
-    """
-    return min(_gain(one, first, second), _gain(other, second, first))
-
-
-def _gain(one: Reference, own: np.ndarray, new: np.ndarray) -> float:
-    if not (one.norm.is_typical or one.bins.categorical):
-        return 1.0 if one.norm.outside(own) > _STRANGE and one.norm.outside(new) < _HARDLY else 0.0
-    gain = one.gap(own) - one.gap(new)
-    return gain if gain >= _MOVED and one.gap(new) <= one.norm.gap + _SLACK else 0.0
+    if not column.categorical:
+        return f"{value:.6g}"
+    return repr(column.categories[int(value)]) if value < len(column.categories) else "a text it hardly had before"
 
 
 def _unit(one: Reference, values: np.ndarray) -> Fault | None:
-    found = unit_change(one.bins, one.counts, one.norm, values)
+    found = unit_change(one, values)
     if found is None:
         return None
     told = f"{found.words()}{'' if found.known else ' or so'}: undone, the distance to the reference falls from "
@@ -205,6 +141,6 @@ def _unit(one: Reference, values: np.ndarray) -> Fault | None:
 
 
 def _clock(norm: Norm, times: np.ndarray) -> list[Fault]:
-    if norm.dominance > _VARIED or dominance(times) < _STUCK:
+    if norm.dominance > VARIED or dominance(times) < STUCK:
         return []
     return [Fault(FaultKind.CLOCK, (CLOCK,), f"{dominance(times):.0%} of the rows have one and the same event time")]

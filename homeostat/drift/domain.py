@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from homeostat.drift.bins import Bins
+from homeostat.drift.cells import CellCoder
 from homeostat.drift.design import Design, Distances, estimate
-from homeostat.drift.norms import CellCoder
 from homeostat.drift.training_windows import cut
 
 ROWS = 2000  # of either side at most: a look costs the same whatever the traffic

@@ -1,11 +1,14 @@
 """What calm pieces of training rows look like, column by column: the yardstick that faults are named by."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homeostat.drift.bins import Bins, Cells
+from homeostat.drift.absences import companions, silences
+from homeostat.drift.bins import Bins
+from homeostat.drift.cells import CellCoder
+from homeostat.drift.numerals import Numerals, numerals
 
 CLOCK = "event_time"
 """The column of event times, after the features."""
@@ -15,9 +18,11 @@ PIECE_ROWS = 200  # fewer can't tell a fault from luck
 _TYPICAL = 0.35  # distance of a piece up to which it looks like the whole
 _FAR = 1.5  # times the range of the reference
 _MOST_PIECES = 200  # of the training rows; more of them hardly widen what is calm
-_SILENT_ROWS = 8  # without a value in a row: where one in ten lacks it, chance alone makes no such silence
 _MANY_PIECES = 14  # from which the least share of a category says something about the next piece
-_UNCLIPPED = 1e9  # deviations of a vector's numbers, in which another unit must still be seen
+VARIED = 0.8  # a column that had so much of one value in a calm piece may well have nothing else in the next one
+_ONCE = 0.05  # share of such pieces whose value no other one has: about the chance that the next one's is new
+_OFTEN_MISSING = 0.25  # in some piece: where in the piece they are then says more than how many they are
+_WRITTEN_ROWS = 50_000  # of all pieces: more of them hardly change how numbers are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Norm:
     name: str
     gap: float = 0.0  # Kolmogorov-Smirnov distance to the reference, of categories the total variation
     dominance: float = 0.0  # share of one value among the known ones
+    dominant: float | None = None  # that value
     missing: float = 0.0  # share of rows without a value
     unknown: float = 0.0  # share of categories outside of the reference's
     zeros: float = 0.0  # share of zeros among all rows
@@ -38,6 +44,10 @@ class Norm:
     most: float = 0.0
     silence_s: float = 0.0  # longest silence: rows one after the other without a value
     least_shares: tuple[float, ...] = ()  # of each category in any piece, among known cells; none of few pieces
+    constants: tuple[float, ...] = ()  # values that whole pieces have, if those are always the same few
+    off: float = 1.0  # distance of the places of last digits to the training's
+    # columns of whose equal values most rows or hardly any lack a value of this one, and share of rows that don't
+    companions: tuple[tuple[int, float], ...] = ()
 
     @property
     def is_typical(self) -> bool:
@@ -48,45 +58,6 @@ class Norm:
         """Return the share of numbers other than zero whose size is far from any in the reference."""
         sizes = np.abs(values[values != 0])
         return float(np.mean((sizes < self.least / _FAR) | (sizes > self.most * _FAR))) if sizes.size else 0.0
-
-
-class CellCoder:
-    """Turns cells into numbers that keep what a fault shows by: values as they are, texts by one vocabulary."""
-
-    def __init__(self, columns: Sequence[Bins]) -> None:
-        """Join the vocabularies of all columns, so that a text is known in another's place too."""
-        texts = dict.fromkeys(text for column in columns for text in column.categories)
-        self.columns = tuple(columns)
-        self._codes: dict[object, float] = {text: float(i) for i, text in enumerate(texts)}
-        self._codes[None], self._other = np.nan, float(len(texts))
-        self._places = [self._of(column, list(texts)) for column in columns]
-
-    def matrix(self, cells: Sequence[Cells], times: np.ndarray) -> np.ndarray:
-        """Return rows as float64, shape (n_rows, n_columns + 1), NaN where missing, the last column the event time.
-
-        Args:
-            cells: The cells of each feature.
-            times: Event time of each row in seconds, shape (n_rows,).
-        """
-        out = np.empty((len(times), len(self.columns) + 1))
-        for j, (column, each) in enumerate(zip(self.columns, cells, strict=True)):
-            if column.categorical:
-                out[:, j] = [self._codes.get(cell, self._other) for cell in each]
-            elif column.vector is not None:
-                out[:, j] = column.vector.along(each, _UNCLIPPED)  # type: ignore[arg-type] # by the contract
-            else:
-                out[:, j] = column.numbers(each)
-        out[:, -1] = times
-        return out
-
-    def places(self, j: int, values: np.ndarray) -> np.ndarray:
-        """Return known values of a matrix as column ``j`` reads them: a category as its bin, a number as it is."""
-        return self._places[j][values.astype(np.int64)] if self.columns[j].categorical else values
-
-    @staticmethod
-    def _of(column: Bins, texts: Sequence[str]) -> np.ndarray:
-        own = {text: float(i) for i, text in enumerate(column.categories)}
-        return np.asarray([own.get(text, float(len(own))) for text in [*texts, ""]])
 
 
 def pieces(sizes: Sequence[int]) -> Iterator[slice]:
@@ -124,12 +95,58 @@ def column_gap(column: Bins, reference: np.ndarray, values: np.ndarray) -> float
     return float(np.max(np.abs(below - np.cumsum(reference[:-2]) / known), initial=0.0))
 
 
+def dominant(values: np.ndarray) -> tuple[float, float]:
+    """Return the most frequent value and its share; 0 and 0 for none."""
+    if not values.size:
+        return 0.0, 0.0
+    found, counts = np.unique(values, return_counts=True)
+    most = int(np.argmax(counts))
+    return float(found[most]), float(counts[most] / values.size)
+
+
 def dominance(values: np.ndarray) -> float:
     """Return the share of the most frequent value, 0 for none."""
-    return float(np.unique(values, return_counts=True)[1].max() / values.size) if values.size else 0.0
+    return dominant(values)[1]
 
 
-def norms(coder: CellCoder, counts: Sequence[np.ndarray], rows: np.ndarray, stretch_s: float) -> tuple[Norm, ...]:
+def written_numbers(coder: CellCoder, rows: np.ndarray, stretch_s: float) -> dict[int, Numerals]:
+    """Return how the numbers of each column are written, by its place; none of texts, vectors and single pieces.
+
+    Args:
+        coder: Of the features.
+        rows: The coder's matrix of the training rows.
+        stretch_s: Span of a live piece in seconds, where it has rows enough.
+    """
+    ordered, parts = _parts(rows, stretch_s)
+    if len(parts) < 2:  # no value comes back in one piece
+        return {}
+    some = _some(parts)
+    chosen = [_thinned(ordered[part], max(PIECE_ROWS, _WRITTEN_ROWS // len(some))) for part in some]
+    of, cells = np.repeat(np.arange(len(chosen)), [len(piece) for piece in chosen]), np.concatenate(chosen)
+    plain = [j for j, column in enumerate(coder.columns) if not column.categorical and column.vector is None]
+    found = {j: numerals(cells[:, j], of) for j in plain}
+    return {j: one for j, one in found.items() if one is not None}
+
+
+def _parts(rows: np.ndarray, stretch_s: float) -> tuple[np.ndarray, list[slice]]:
+    """Return rows in order of time, and the pieces that they make."""
+    ordered = rows[np.argsort(rows[:, -1], kind="stable")]
+    _, starts = np.unique(ordered[:, -1] // stretch_s, return_index=True)
+    bounds = np.append(starts, len(ordered))
+    return ordered, [slice(int(bounds[p.start]), int(bounds[p.stop])) for p in pieces(np.diff(bounds).tolist())]
+
+
+def _some(parts: Sequence[slice]) -> list[slice]:
+    return [parts[i] for i in np.unique(_spaced(len(parts), _MOST_PIECES))] if parts else []
+
+
+def norms(
+    coder: CellCoder,
+    counts: Sequence[np.ndarray],
+    rows: np.ndarray,
+    stretch_s: float,
+    written: Mapping[int, Numerals] | None = None,
+) -> tuple[Norm, ...]:
     """Return the norm of every feature and of the event time, from training rows in any order.
 
     Args:
@@ -137,17 +154,19 @@ def norms(coder: CellCoder, counts: Sequence[np.ndarray], rows: np.ndarray, stre
         counts: Row counts of each feature's bins in the reference.
         rows: The coder's matrix of the training rows.
         stretch_s: Span of a live piece in seconds, where it has rows enough.
+        written: How the numbers are written, by place of the feature.
     """
-    ordered = rows[np.argsort(rows[:, -1], kind="stable")]
-    _, starts = np.unique(ordered[:, -1] // stretch_s, return_index=True)
-    bounds = np.append(starts, len(ordered))
-    parts = [slice(int(bounds[p.start]), int(bounds[p.stop])) for p in pieces(np.diff(bounds).tolist())]
-    chosen = [_thinned(ordered[parts[i]]) for i in np.unique(_spaced(len(parts), _MOST_PIECES)) if parts]
+    ordered, parts = _parts(rows, stretch_s)
+    chosen = [_thinned(ordered[part]) for part in _some(parts)]
     told = []
-    for j, (column, count) in enumerate(zip(coder.columns, counts, strict=True)):
-        known = [coder.places(j, piece[np.isfinite(piece[:, j]), j]) for piece in chosen]
-        norm = _norm(column, np.asarray(count), known, ordered[:, j])
-        told.append(_with_whole_pieces(norm, coder, j, ordered, parts) if parts else norm)
+    for j, count in enumerate(counts):
+        known = [piece[np.isfinite(piece[:, j]), j] for piece in chosen]
+        norm = _norm(coder, j, np.asarray(count), known, ordered[:, j])
+        if numbers := (written or {}).get(j):
+            norm = replace(norm, off=max((numbers.off(values) for values in known), default=1.0))
+        norm = _with_whole_pieces(norm, coder, j, ordered, parts) if parts else norm
+        often = parts and norm.missing >= _OFTEN_MISSING
+        told.append(replace(norm, companions=companions(j, chosen)) if often else norm)
     return *told, Norm(CLOCK, dominance=max((dominance(piece[:, -1]) for piece in chosen), default=1.0))
 
 
@@ -155,23 +174,38 @@ def _spaced(of: int, wanted: int) -> np.ndarray:
     return np.linspace(0, of - 1, wanted).astype(int)
 
 
-def _thinned(piece: np.ndarray) -> np.ndarray:
-    return np.asarray(piece[_spaced(len(piece), PIECE_ROWS)])
+def _thinned(piece: np.ndarray, most: int = PIECE_ROWS) -> np.ndarray:
+    return np.asarray(piece[np.unique(_spaced(len(piece), most))])
 
 
-def _norm(column: Bins, count: np.ndarray, known: Sequence[np.ndarray], values: np.ndarray) -> Norm:
+def _norm(coder: CellCoder, j: int, count: np.ndarray, known: Sequence[np.ndarray], values: np.ndarray) -> Norm:
+    column = coder.columns[j]
     if not known:  # nothing is known of calm pieces: everything is calm
         return Norm(column.name, 1.0, 1.0, 1.0, 1.0)
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    placed = [coder.places(j, piece) for piece in known]
+    most = [(share, coder.places(j, np.asarray([value])).item()) for value, share in map(dominant, known)]
     return Norm(
         column.name,
-        gap=max(column_gap(column, count, piece) for piece in known),
-        dominance=max(dominance(piece) for piece in known),
-        unknown=max(unknown_share(column, piece) for piece in known),
+        gap=max(column_gap(column, count, piece) for piece in placed),
+        dominance=max(most)[0],
+        dominant=max(most)[1],
+        unknown=max(unknown_share(column, piece) for piece in placed),
         zeros=float(np.mean(values == 0)),
         least=float(sizes.min()) if sizes.size else 0.0,
         most=float(sizes.max()) if sizes.size else 0.0,
+        # a category may well give way to another: a release to the next
+        constants=() if column.categorical else _constants([value for share, value in most if share > VARIED]),
     )
+
+
+def _constants(values: Sequence[float]) -> tuple[float, ...]:
+    """Return the values that pieces are constant at, none where the next such piece may well have a new one.
+
+    Source: the chance of a new kind is the share of kinds seen once; Good (1953), doi:10.1093/biomet/40.3-4.237.
+    """
+    found, times = np.unique(values, return_counts=True)
+    return tuple(found.tolist()) if np.sum(times == 1) <= _ONCE * len(values) else ()
 
 
 def _with_whole_pieces(norm: Norm, coder: CellCoder, j: int, ordered: np.ndarray, parts: Sequence[slice]) -> Norm:
@@ -202,24 +236,6 @@ def _with_whole_pieces(norm: Norm, coder: CellCoder, j: int, ordered: np.ndarray
         silence_s=float(lasted.max(initial=0.0)),
         least_shares=shares,
     )
-
-
-def silences(gone: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and seconds of each stretch of many rows in which none has a value.
-
-    Args:
-        gone: Whether each row lacks the value, in order of time, shape (n,).
-        times: Event times in seconds, shape (n,).
-
-    >>> rows, seconds = silences(np.repeat([False, True, False, True], [5, 9, 1, 3]), np.arange(18.0))
-    >>> rows.tolist(), seconds.tolist()
-    ([9], [8.0])
-    """
-    ends = np.flatnonzero(np.diff(np.concatenate([[0], gone.astype(np.int8), [0]])))
-    starts, stops = ends[::2], ends[1::2]
-    long = stops - starts >= _SILENT_ROWS
-    starts, stops = starts[long], stops[long]
-    return stops - starts, times[stops - 1] - times[starts]
 
 
 def unknown_share(column: Bins, values: np.ndarray) -> float:

@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from homeostat.drift.bins import Bins, Cells, Coder, category_bins, number_bins
+from homeostat.drift.cells import CellCoder
 from homeostat.drift.design import INDEPENDENT, Design
 from homeostat.drift.domain import DomainReference
 from homeostat.drift.embedding import Embedder, EmbeddingReference, embedding_reference
 from homeostat.drift.label_rate import LabelReference
-from homeostat.drift.norms import PIECE_ROWS, SCALES, CellCoder, Norm, norms
+from homeostat.drift.norms import PIECE_ROWS, SCALES, Norm, norms, written_numbers
+from homeostat.drift.numerals import Numerals
 from homeostat.drift.seasons import SeasonReference
 from homeostat.drift.texts import TextReference, text_designs, text_reference
 from homeostat.drift.training_windows import TrainingWindows, borne, column_designs, cut
@@ -52,6 +54,7 @@ class Profile:
     season: SeasonReference | None = None  # where it asks for one and the training span has enough of them
     vectors: dict[int, VectorReference] = field(default_factory=dict)  # by place, of the vector columns
     labels: LabelReference | None = None  # none in old profiles
+    numerals: dict[int, Numerals] = field(default_factory=dict)  # by place, how the numbers of a column are written
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -134,15 +137,17 @@ def build_profile(
     place = windows.place[sample] if windows is not None else None
     reference = embedding_reference(embedder, codes[sample, :-1], mass[sample], seed, place)
     texts = _texts(columns, cells, codes, share)
+    yardsticks, written = _norms(columns[:-1], counts[:-1], cells, frame, window)
     profile = Profile(
         columns=columns,
         counts=tuple(tuple(count.tolist()) for count in counts),
         rows=rows,
         embedding=reference,
         expected_loss=float(expected_loss),
-        norms=_norms(columns[:-1], counts[:-1], cells, frame, window),
+        norms=yardsticks,
         texts=texts,
         vectors=_vectors(columns, cells, mass, seed, windows),
+        numerals=written,
     )
     return profile if windows is None else _with_designs(profile, windows, embedder, cells, codes)
 
@@ -188,13 +193,20 @@ def _norms(
     cells: Sequence[Cells],
     frame: pl.DataFrame,
     window: timedelta | None,
-) -> tuple[tuple[Norm, ...], ...]:
-    """Return what is calm in pieces of live size; without a window, in pieces of rows in the order they stand in."""
+) -> tuple[tuple[tuple[Norm, ...], ...], dict[int, Numerals]]:
+    """Return what is calm in pieces of live size, and how numbers are written.
+
+    Without a window, pieces are of rows in the order they stand in.
+    """
     coder = CellCoder(columns)
     if window is None:
-        return (norms(coder, counts, coder.matrix(cells, np.arange(frame.height)), PIECE_ROWS),) * len(SCALES)
-    rows = coder.matrix(cells, frame["event_time"].dt.epoch("us").to_numpy() / 1e6)
-    return tuple(norms(coder, counts, rows, window.total_seconds() / scale) for scale in SCALES)
+        rows, spans = coder.matrix(cells, np.arange(frame.height)), [float(PIECE_ROWS)]
+    else:
+        rows = coder.matrix(cells, frame["event_time"].dt.epoch("us").to_numpy() / 1e6)
+        spans = [window.total_seconds() / scale for scale in SCALES]
+    written = written_numbers(coder, rows, spans[-1])
+    told = tuple(norms(coder, counts, rows, span, written) for span in spans)
+    return told * (len(SCALES) // len(spans)), written
 
 
 def _cells(frame: pl.DataFrame, name: str, categorical: frozenset[str]) -> Cells:

@@ -7,8 +7,10 @@ from itertools import chain, groupby
 
 import numpy as np
 
-from homeostat.drift.diagnosis import Fault, FaultKind, diagnose, references
-from homeostat.drift.norms import CLOCK, SCALES, CellCoder, Norm, pieces
+from homeostat.drift.cells import CellCoder
+from homeostat.drift.diagnosis import diagnose
+from homeostat.drift.faults import Fault, FaultKind, references
+from homeostat.drift.norms import CLOCK, SCALES, Norm, pieces
 from homeostat.drift.profile import Profile
 from homeostat.drift.samples import Sample
 from homeostat.records import DataIncident, Span
@@ -67,7 +69,7 @@ class _Scale:
 
     def __init__(self, profile: Profile, coder: CellCoder, norms: Sequence[Norm], stretch: timedelta) -> None:
         *of_columns, self._clock = norms
-        self._references = references(coder, profile.counts[:-1], of_columns)
+        self._references = references(coder, profile.counts[:-1], of_columns, profile.numerals)
         self._stretch = stretch
         self._told: dict[tuple[Span, int], list[Fault]] = {}  # of pieces looked at: most never change
 

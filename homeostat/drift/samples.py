@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from homeostat.drift.norms import CellCoder
+from homeostat.drift.cells import CellCoder
 from homeostat.records import Cell
 
 KEPT = 128  # rows of a stretch

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
 
 import numpy as np
 
 from homeostat.drift.bins import Bins
-from homeostat.drift.norms import Norm, column_gap
+from homeostat.drift.faults import Reference
 
 _SURE = 8.0  # no drift multiplies a column by so much
 _MOST = 0.5  # share of values of an unheard-of size
@@ -18,10 +18,12 @@ _SLACK = 0.05  # beyond what calm pieces do
 _ZERO = 30.0  # degrees may come so much nearer to zero in a cold week
 _NEAR = 1.6  # a piece's level is known up to about this factor
 _OFF = 0.1  # of distance that a factor's logarithm off the ratio of the quantiles is worth
+_FEW = 30  # numbers other than zero below which their size and digits say nothing
+_VARIED = 3  # values that all come back once a factor is undone: of fewer, chance may do so
 _SPREAD = 0.25  # the middle half may be wider by so much, by chance
 
 _FACTORS = (
-    *(10.0, 100.0, 1000.0, 1e6, 1024.0, 12.0),  # tenths, percent, thousands, millions, kibi, dozens or months
+    *(10.0, 100.0, 1000.0, 1e6, 8.0, 1024.0, 12.0),  # tenths, percent, thousands, millions, bits, kibi, dozens
     *(7.0, 24.0, 60.0, 3600.0, 86_400.0),  # time
     *(1.609344, 1.943844, 3.6, 3.28084, 30.48, 2.54, 25.4),  # miles, knots, km/h, feet, inches
     *(2.204623, 28.349523, 3.785412),  # pounds, ounces, gallons
@@ -45,38 +47,109 @@ class Conversion:
         return f"x{self.factor:.4g}{f' {self.shift:+g}' if self.shift else ''}"
 
 
-def unit_change(column: Bins, reference: np.ndarray, norm: Norm, values: np.ndarray) -> Conversion | None:
+def unit_change(one: Reference, values: np.ndarray) -> Conversion | None:
     """Return the change of unit that a column's values show, None where they show none.
 
     Undone, it must make the values look calm. A factor of 8 is no drift, whatever it is; a smaller one has to be
     a known conversion that leaves hardly any value where one was, and as wide as before. A column that is too wide
     for such a factor may have drifted instead: that is what it is then called. Where pieces don't look like the
-    whole anyway, most values have to be of a size that the reference never had, and of a usual one when undone;
-    the constant is then a guess among the known ones.
+    whole anyway, most values have to be of a size that the reference never had, or written as hardly any there, and
+    as usual when undone; the constant is then a guess among the known ones.
 
     Args:
-        column: The bins of a number.
-        reference: Row counts in the reference, shape (n_bins,), the last for missing values.
-        norm: What is calm.
+        one: A column of numbers.
         values: Known live values, shape (n,).
     """
-    before = column_gap(column, reference, values)
-    kept_zeros = norm.zeros <= _MOST or bool(np.any(values == 0))  # no factor makes them something else
-    moved = before >= norm.gap + _SLACK if norm.is_typical else norm.outside(values) > _MOST and kept_zeros
-    if not moved or len(column.edges) < 2:
+    if len(one.bins.edges) < 2:  # without values
         return None
-    levels = np.cumsum(reference[:-2]) / reference[:-1].sum()
+    found = _by_distribution(one, values) if one.norm.is_typical else None
+    return found or _by_numerals(one, values)
+
+
+def _by_distribution(one: Reference, values: np.ndarray) -> Conversion | None:
+    before, most = one.gap(values), one.norm.gap + _SLACK
+    if before < most:
+        return None
+    levels = np.cumsum(one.counts[:-2]) / one.counts[:-1].sum()
     told = [
-        Conversion(factor, shift, known, rough, column_gap(column, reference, (values - shift) / factor))
-        for factor, shift, known, rough in _candidates(np.asarray(column.edges), levels, values)
+        Conversion(factor, shift, known, rough, one.gap((values - shift) / factor))
+        for factor, shift, known, rough in _candidates(np.asarray(one.bins.edges), levels, values)
     ]
-    if norm.is_typical:
-        calm = [one for one in told if one.gap <= min(norm.gap + _SLACK, before - _BETTER)]
-        fitting = [one for one in calm if _is_large(one) or _is_apart(one, before, column, levels, values)]
-    else:
-        large = [one for one in told if _is_large(one) and not 1 / _ZERO < one.factor < 1]
-        fitting = [one for one in large if one.known and norm.outside(values / one.factor) < _HARDLY]
+    calm = [each for each in told if each.gap <= min(most, before - _BETTER)]
+    fitting = [each for each in calm if _is_large(each) or _is_apart(each, before, one.bins, levels, values)]
     return min(fitting, key=_doubt, default=None)
+
+
+def _by_numerals(one: Reference, values: np.ndarray) -> Conversion | None:
+    rest = values[values != 0]
+    if rest.size < _FEW or (
+        one.norm.zeros > _MOST and rest.size == values.size
+    ):  # no factor makes zeros something else
+        return None
+    shown = _Shown.by(one, values, rest)
+    if not (shown.far or shown.strange):
+        return None
+    rough = float(np.median(np.abs(rest))) / _usual_size(one)
+    told = [
+        Conversion(factor, 0.0, known=True, rough=rough, gap=one.gap(values / factor))
+        for factor in _KNOWN
+        if abs(log(factor)) >= log(_SURE) and one.norm.outside(rest / factor) < _HARDLY
+    ]
+    fitting = [each for each in told if shown.by_size(one, rest, each) or shown.by_digits(one, rest, each)]
+    return min(fitting, key=lambda each: _doubt(each) + _strangeness(one, rest / each.factor), default=None)
+
+
+def _strangeness(one: Reference, values: np.ndarray) -> float:
+    known = _known(one, values)
+    return _finer(one, values) - (known if isfinite(known) else 0.0)
+
+
+def _usual_size(one: Reference) -> float:
+    """Return the median size of the reference's numbers other than zero."""
+    sizes, weights = np.abs(one.bins.edges), np.where(np.asarray(one.bins.edges) == 0, 0.0, one.counts[:-2])
+    order = np.argsort(sizes)
+    mass = np.cumsum(weights[order])
+    return max(float(sizes[order][np.searchsorted(mass, mass[-1] / 2)]), np.finfo(float).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What numbers other than zero show by their size and by how they are written."""
+
+    far: bool  # hardly any is of a size as in the reference
+    beyond: bool  # of no size that a drift could give it
+    finer: float  # share with more decimals than there
+    known: float  # share of values that came back there
+    strange: bool  # written as hardly any there
+    gap: float
+
+    @staticmethod
+    def by(one: Reference, values: np.ndarray, rest: np.ndarray) -> "_Shown":
+        finer, known, norm = _finer(one, rest), _known(one, rest), one.norm
+        varied = np.unique(rest).size >= _VARIED or bool(norm.constants)
+        sizes = np.abs(rest)
+        beyond = float(np.mean((sizes > _SURE * norm.most) | (sizes < norm.least / _SURE))) > _MOST
+        strange = finer > _MOST or (known < _HARDLY and varied)
+        return _Shown(norm.outside(rest) > _MOST, beyond, finer, known, strange, one.gap(values))
+
+    def by_size(self, one: Reference, rest: np.ndarray, undone: Conversion) -> bool:
+        """Whether numbers were too large or too small; not as those of a storm: new ones, but written as usual."""
+        natural = self.finer < _HARDLY and not self.beyond and _finer(one, rest / undone.factor) > _MOST
+        return self.far and not natural and _is_large(undone) and not 1 / _ZERO < undone.factor < 1
+
+    def by_digits(self, one: Reference, rest: np.ndarray, undone: Conversion) -> bool:
+        """Whether numbers were written as hardly any in the reference, and are as there once a factor is undone."""
+        if not self.strange or undone.gap > self.gap + _OFF or _finer(one, rest / undone.factor) >= _HARDLY:
+            return False
+        return one.numerals is None or _known(one, rest / undone.factor) >= one.numerals.steady - _SLACK
+
+
+def _finer(one: Reference, values: np.ndarray) -> float:
+    return 0.0 if one.numerals is None else one.numerals.finer(values)
+
+
+def _known(one: Reference, values: np.ndarray) -> float:
+    return 1.0 if one.numerals is None else one.numerals.known(values)
 
 
 def _doubt(one: Conversion) -> float:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from homeostat import metric_names
 from homeostat.contract.model import Contract
-from homeostat.drift.diagnosis import FaultKind
+from homeostat.drift.faults import FaultKind
 from homeostat.drift.profile import stored_profile
 from homeostat.drift.quarantine import broken_spans
 from homeostat.drift.report import report_of, unknown

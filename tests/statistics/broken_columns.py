@@ -4,16 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from homeostat.drift.bins import Coder, category_bins, number_bins
-from homeostat.drift.diagnosis import Fault, FaultKind, Reference, diagnose, references
-from homeostat.drift.norms import CellCoder, Norm, norms
+from homeostat.drift.cells import CellCoder
+from homeostat.drift.diagnosis import diagnose
+from homeostat.drift.faults import Fault, FaultKind, Reference, references
+from homeostat.drift.norms import Norm, norms, written_numbers
 
 ROWS = 20_000  # of the reference
 PIECE = 250
 FACTORS = (1000.0, 0.001, 100.0, 0.01, 60.0, 1 / 60, 3600.0, 1024.0, 28.349523, 30.48, 12.0, 1 / 12, 10.0, 0.1)
 SMALL = (1.609344, 1 / 1.609344, 2.54, 1 / 2.54, 3.28084, 2.204623, 1 / 2.204623, 3.6)
 
+Table = list[np.ndarray]
 Draw = Callable[[np.random.Generator, int, float], np.ndarray]
 """Draws rows of a column; the last argument moves its mean, in standard deviations of what it is made of."""
 
@@ -70,8 +74,9 @@ def trained(columns: list[np.ndarray], stretch: float = PIECE, times=None) -> Tr
     counts = [np.bincount(codes[:, j], minlength=column.size).astype(float) for j, column in enumerate(bins)]
     coder = CellCoder(bins)
     rows = coder.matrix(columns, np.arange(len(ones), dtype=float) if times is None else times)
-    *found, clock = norms(coder, counts, rows, stretch)
-    return Trained(coder, references(coder, counts, found), clock)
+    written = written_numbers(coder, rows, stretch)
+    *found, clock = norms(coder, counts, rows, stretch, written)
+    return Trained(coder, references(coder, counts, found, written), clock)
 
 
 def named(model: Trained, columns: list[np.ndarray], times=None) -> list[Fault]:
@@ -88,3 +93,24 @@ def is_right(faults: list[Fault], kind: FaultKind, columns: set[str], factor: fl
         and set(faults[0].columns) == columns
         and (factor is None or abs(np.log((faults[0].factor or 1.0) / factor)) < np.log(1.25))
     )
+
+
+class Training:
+    """The rows that a diagnosis learnt from, and which faults can't be told from them, whatever looks for them."""
+
+    def __init__(self, table: Table) -> None:
+        """Take the columns."""
+        self._known = [column[pl.Series(column).is_not_null().to_numpy() & (column == column)] for column in table]  # noqa: PLR0124
+        self._values = [
+            np.unique(column.astype(np.float32)) if column.dtype != object else () for column in self._known
+        ]
+
+    def stood_still(self, j: int, value: object, rows: int) -> bool:
+        """Whether a column had nothing but this value for so many rows: stuck at it, it looks as it did then."""
+        changes = np.flatnonzero(np.diff(np.concatenate([[0], self._known[j] == value, [0]]).astype(np.int8)))
+        return int(np.diff(changes)[::2].max(initial=0)) >= rows
+
+    def had_most(self, j: int, column: np.ndarray) -> bool:
+        """Whether most numbers other than zero are values that a column had: in another unit, it looks as it did."""
+        there = column[np.isfinite(column) & (column != 0)].astype(np.float32)
+        return bool(np.isin(there, self._values[j]).mean() > 1 / 2)

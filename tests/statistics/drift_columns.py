@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from homeostat.contract.losses import row_losses
+from homeostat.drift.cells import CellCoder
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.domain import DomainReference, DomainTest, domain_reference, domain_test
-from homeostat.drift.norms import CellCoder
 from homeostat.drift.performance import LossBlock
 from homeostat.drift.profile import build_profile
 

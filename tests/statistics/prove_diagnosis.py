@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
-from homeostat.drift.diagnosis import Fault, FaultKind
+from homeostat.drift.faults import Fault, FaultKind
 from tests.statistics.broken_columns import (
     DRAWN,
     FACTORS,
@@ -21,11 +22,14 @@ from tests.statistics.broken_columns import (
     ROWS,
     SHAPES,
     SMALL,
+    Table,
     Trained,
+    Training,
     is_right,
     named,
     trained,
 )
+from tests.statistics.calm_pieces import AHEAD, STARTS, calm_pieces, features
 from tests.statistics.drift_columns import flights
 
 SHIFTS = (-1.5, -1.0, -0.5, 0.5, 1.0, 1.5)  # standard deviations
@@ -35,9 +39,9 @@ _COMMON = 0.1  # share of a category whose absence a piece must show
 _RECODED = 0.5  # of vanished categories, another one stands for; the rows of the others are gone
 _DARK = 0.1  # share of rows without weather: 31 December has none, which is a true null burst
 DAY = 920  # of them
-Table = list[np.ndarray]
 Found = tuple[str, list[Fault]]
 """A broken column, and what was said."""
+Broken = tuple[str, FaultKind, float | None, Table | None]
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Tally:
     what: str
     hits: int = 0
     of: int = 0
+    left_out: int = 0  # that nothing could tell from calm rows, by ``Training``
     others: Counter[str] = field(default_factory=Counter)  # what else was said, and where
 
     def add(self, faults: Sequence[Fault], *, hit: bool, place: str, odd: bool) -> None:
@@ -58,10 +63,10 @@ class Tally:
 
     def cells(self) -> tuple[str, ...]:
         """The tally as cells of a table, with its exact 95 % interval."""
-        found = binomtest(self.hits, self.of).proportion_ci(0.95, "exact")
+        found = binomtest(self.hits, max(self.of, 1)).proportion_ci(0.95, "exact")
         share = f"{self.hits:,} of {self.of:,}"
         odd = "; ".join(f"{words} ({count})" for words, count in self.others.most_common(3))
-        return self.where, self.what, share, f"{found.low:.1%} to {found.high:.1%}", odd
+        return self.where, self.what, share, f"{found.low:.1%} to {found.high:.1%}", f"{self.left_out:,}", odd
 
 
 class Trials:
@@ -74,6 +79,10 @@ class Trials:
     def fault(self, where: str, what: str, place: str, faults: Sequence[Fault], *, hit: bool) -> None:
         """Count an injected fault."""
         self._tally(where, what).add(faults, hit=hit, place=place, odd=not hit)
+
+    def leave_out(self, where: str, what: str) -> None:
+        """Count a fault that looks like calm rows."""
+        self._tally(where, what).left_out += 1
 
     def drift(self, where: str, what: str, place: str, faults: Sequence[Fault]) -> None:
         """Count a true drift."""
@@ -93,17 +102,23 @@ def told(trials: Trials, where: str, case: Sequence[Any], place: str, found: Fou
         trials.fault(where, f"{what}: constant", place, faults, hit=is_right(faults, kind, {column}, factor))
 
 
-def broken(table: Table, j: int, rng: np.random.Generator) -> Iterator[tuple[str, FaultKind, float | None, Table]]:
-    """Give a table with each fault of one column, by name, with the constant it was multiplied by."""
+def broken(table: Table, j: int, rng: np.random.Generator, training: Training) -> Iterator[Broken]:
+    """Give each fault of one column: by name, what it is, the constant of a unit, and the table.
+
+    The table is None where the fault leaves rows as they were in training.
+    """
     column = table[j]
     if column.dtype != object:
         for name, factors in (("unit x8 and more", FACTORS), ("unit below x4", SMALL)):
             factor = float(rng.choice(factors))
             if np.nanmax(np.abs(column), initial=0) > 0:  # nothing times a factor stays nothing
-                yield name, FaultKind.UNIT, factor, _with(table, j, column * factor)
+                as_before = training.had_most(j, column * factor)
+                yield name, FaultKind.UNIT, factor, None if as_before else _with(table, j, column * factor)
     known = [cell for cell in column if cell is not None and cell == cell]  # noqa: PLR0124 - NaN
     if len(set(known)) > 1:  # else it stands still anyway
-        yield "stuck value", FaultKind.STUCK, None, _with(table, j, np.full_like(column, known[0]))
+        as_before = training.stood_still(j, known[0], len(column))
+        stuck = None if as_before else _with(table, j, np.full_like(column, known[0]))
+        yield "stuck value", FaultKind.STUCK, None, stuck
     own = rng.spawn(1)[0]  # leaves all other draws as they are
     for text in _common(column):
         others = column[column != text]
@@ -139,12 +154,16 @@ def synthetic(trials: Trials, repeats: int, seed: int) -> None:
     """Count faults and drifts in columns that are drawn."""
     rng = np.random.default_rng(seed)
     names = list(DRAWN)
-    model = trained([draw(rng, ROWS, 0.0) for draw in DRAWN.values()])
+    learnt = [draw(rng, ROWS, 0.0) for draw in DRAWN.values()]
+    model, training = trained(learnt), Training(learnt)
     for _ in range(repeats):
         for j, name in enumerate(names):
             table = [draw(rng, PIECE, 0.0) for draw in DRAWN.values()]
-            for *case, spoilt in broken(table, j, rng):
-                told(trials, "drawn", case, name, (f"x{j}", named(model, spoilt)))
+            for *case, spoilt in broken(table, j, rng, training):
+                if spoilt is None:
+                    trials.leave_out("drawn", case[0])
+                else:
+                    told(trials, "drawn", case, name, (f"x{j}", named(model, spoilt)))
             k = int(rng.choice([i for i in range(len(names)) if i != j and (i < len(SHAPES)) == (j < len(SHAPES))]))
             faults = named(model, swapped(table, j, k))
             hit = is_right(faults, FaultKind.SWAPPED, {f"x{j}", f"x{k}"})
@@ -180,15 +199,19 @@ def on_flights(trials: Trials, pieces: int, seed: int) -> None:
     year = [c.to_numpy().astype(object) if isinstance(c, pl.Series) else c for c in flights().values]
     names = ["hour", "minute", "distance", "temp", "dewp", "humid", "wind_speed", "precip", "visib", "pressure"]
     names += ["carrier", "origin", "dest"]
-    scales = [(trained([column[:LEARNT] for column in year], rows), rows) for rows in (PIECE, DAY)]
+    learnt = [column[:LEARNT] for column in year]
+    scales, training = [(trained(learnt, rows), rows) for rows in (PIECE, DAY)], Training(learnt)
     for start in rng.integers(LEARNT, len(year[0]) - DAY, pieces):
         table = [column[start : start + DAY] for column in year]
         if np.isnan(table[names.index("temp")]).mean() > _DARK:
             continue
         trials.drift("flights", "the year's own seasons", "", _at_both(scales, table))
         for j, name in enumerate(names):
-            for *case, spoilt in broken(table, j, rng):
-                told(trials, "flights", case, name, (f"x{j}", _at_both(scales, spoilt)))
+            for *case, spoilt in broken(table, j, rng, training):
+                if spoilt is None:
+                    trials.leave_out("flights", case[0])
+                else:
+                    told(trials, "flights", case, name, (f"x{j}", _at_both(scales, spoilt)))
             if name in names[:-3]:
                 spread = float(np.nanstd(year[j][:LEARNT]))
                 moved = _with(table, j, table[j] + float(rng.choice(SHIFTS)) * spread)
@@ -203,27 +226,46 @@ def on_flights(trials: Trials, pieces: int, seed: int) -> None:
         trials.fault("flights", "swapped columns", f"{names[j]} and {names[k]}", faults, hit=hit)
 
 
+def on_calm_features(trials: Trials, starts: Sequence[datetime]) -> None:
+    """Count pieces of the flights example's own features that are called broken in the three months behind a start."""
+    year = features(until=max(starts) + AHEAD)
+    for start in starts:
+        for model, columns, times in calm_pieces(year, start):
+            trials.drift("the demo's features", "calm", f"{start:%B}", named(model, columns, times))
+
+
 def _at_both(scales: Sequence[tuple[Trained, int]], table: Table) -> list[Fault]:
-    """Return what either scale says, each fault once: of a piece, then of the day it is part of."""
-    found: dict[tuple[FaultKind, tuple[str, ...]], Fault] = {}
+    """Return what either scale says, each fault once: of a piece, then of the day it is part of.
+
+    What a piece shows a day doesn't rename, as in a quarantine.
+    """
+    found: list[Fault] = []
     for model, rows in scales:
-        for fault in named(model, [column[:rows] for column in table]):
-            found[fault.kind, fault.columns] = fault
-    return list(found.values())
+        told = named(model, [column[:rows] for column in table])
+        found += [fault for fault in told if not any({*fault.columns} & {*known.columns} for known in found)]
+    return found
 
 
 def diagnosis_table(tallies: Sequence[Tally]) -> str:
     """Return the tallies as Markdown."""
-    head = ("columns", "injected", "faults named rightly, drifts called broken", "95 % interval", "most often instead")
+    head = (
+        "columns",
+        "injected",
+        "faults named rightly, drifts called broken",
+        "95 % interval",
+        "left out",
+        "most often instead",
+    )
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return "\n".join([*lines, *(f"| {' | '.join(tally.cells())} |" for tally in tallies)])
 
 
-def prove(repeats: int, pieces: int, seed: int) -> list[Tally]:
-    """Return the tallies of both sets of columns."""
+def prove(share: float, seed: int) -> list[Tally]:
+    """Return the tallies of all three sets of columns, of a share of the trials."""
     trials = Trials()
-    synthetic(trials, repeats, seed)
-    on_flights(trials, pieces, seed)
+    synthetic(trials, int(200 * share), seed)
+    on_flights(trials, int(300 * share), seed)
+    on_calm_features(trials, STARTS[: max(1, int(len(STARTS) * share))])
     return sorted(trials.tallies.values(), key=lambda tally: (tally.where, tally.what))
 
 
@@ -234,8 +276,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the trials")
     parser.add_argument("--seed", type=int, default=20130401)
     chosen = parser.parse_args()
-    share = 0.1 if chosen.quick else 1.0
-    tallies = prove(int(200 * share), int(300 * share), chosen.seed)
+    tallies = prove(0.1 if chosen.quick else 1.0, chosen.seed)
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps([vars(tally) for tally in tallies], indent=1))
     sys.stdout.write(f"{diagnosis_table(tallies)}\n\nfigures in {chosen.json}\n")

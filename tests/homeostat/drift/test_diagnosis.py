@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from homeostat.drift.diagnosis import FaultKind
+from homeostat.drift.faults import FaultKind
 from tests.statistics.broken_columns import DRAWN, PIECE, is_right, named, trained
 
 NAMES = list(DRAWN)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from homeostat.drift.diagnosis import FaultKind
+from homeostat.drift.faults import FaultKind
 from tests.statistics.broken_columns import PIECE, is_right, named, trained
 
 ROWS = 10_000

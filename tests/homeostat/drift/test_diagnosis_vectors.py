@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from homeostat.drift.diagnosis import FaultKind, diagnose, references
-from homeostat.drift.norms import CellCoder
+from homeostat.drift.cells import CellCoder
+from homeostat.drift.diagnosis import diagnose
+from homeostat.drift.faults import FaultKind, references
 from homeostat.drift.profile import build_profile
 
 ROWS, SIZE = 6000, 16
@@ -33,6 +34,6 @@ def test_vectors_in_another_unit_are_named_with_the_constant(profile, factor):
     *of_columns, clock = profile.norms[1]
     live = pl.Series((vectors(np.random.default_rng(2), 400) * factor).tolist())
     piece = coder.matrix([live], np.arange(400.0) + 1e9)
-    faults = diagnose(references(coder, profile.counts[:-1], of_columns), clock, piece)
+    faults = diagnose(references(coder, profile.counts[:-1], of_columns, profile.numerals), clock, piece)
     expected = [] if factor == 1.0 else [(FaultKind.UNIT, ("v",), factor)]
     assert [(fault.kind, fault.columns, fault.factor) for fault in faults] == expected

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from homeostat.contract.policies import DriftPolicy
+from homeostat.drift.cells import CellCoder
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.domain import _area, domain_reference, domain_test
-from homeostat.drift.norms import CellCoder
 from homeostat.drift.profile import Profile, build_profile
 from homeostat.drift.report import judge_window
 from homeostat.records import Attribution

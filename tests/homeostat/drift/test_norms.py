@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from homeostat.drift.bins import category_bins, number_bins
-from homeostat.drift.norms import CellCoder, Norm, column_gap, norms, pieces
+from homeostat.drift.cells import CellCoder
+from homeostat.drift.norms import Norm, column_gap, norms, pieces
 
 ONES = np.ones(4)
 COLUMNS = (
@@ -20,6 +21,24 @@ def test_a_text_keeps_its_code_in_whatever_column_it_stands():
     assert rows[:, -1].tolist() == [5.0, 6.0]
     assert coder.places(0, rows[:1, 0]).tolist() == [0.0]
     assert coder.places(1, rows[:, 1]).tolist() == [2.0, 2.0]  # behind its own two
+
+
+def test_texts_of_no_vocabulary_are_told_from_one_another_and_are_the_others_to_every_column():
+    rows = CellCoder(COLUMNS).matrix([["pink", "grey"], ["pink", "north"], [1.0, 1.0]], np.zeros(2))
+    assert rows[0, 0] == rows[0, 1] != rows[1, 0]
+    assert CellCoder(COLUMNS).places(0, rows[:, 0]).tolist() == [2.0, 2.0]
+
+
+def test_the_values_that_pieces_stand_still_at_are_kept_unless_the_next_may_be_a_new_one():
+    rng = np.random.default_rng(0)
+    clear = np.where(np.repeat(rng.random(40) < 0.2, 200), rng.integers(0, 9, 8000), 10.0)
+    hourly = np.repeat(rng.standard_normal(40), 200)
+    columns = [number_bins("x", values, np.ones(8000)) for values in (clear, hourly)]
+    coder = CellCoder(columns)
+    counts = [np.ones(column.size) for column in columns]
+    steady, changing, _ = norms(coder, counts, coder.matrix([clear, hourly], np.arange(8000.0)), 200.0)
+    assert (steady.constants, changing.constants) == ((10.0,), ())
+    assert steady.dominance == changing.dominance == 1.0
 
 
 def test_stretches_are_joined_until_they_have_rows_enough():

@@ -1,9 +1,16 @@
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
-from homeostat.drift.profile import Profile, build_profile
+from homeostat.drift.cells import CellCoder
+from homeostat.drift.diagnosis import diagnose
+from homeostat.drift.faults import references
+from homeostat.drift.profile import FILE, Profile, build_profile
 from homeostat.errors import ModelError, NotEnoughDataError
+from tests.homeostat.drift.parcels import Registry, stream
 
 
 def build(weights=None, rows=500, seed=0):
@@ -36,6 +43,31 @@ def test_missing_values_have_a_bin_of_their_own():
     frame = pl.DataFrame({"x": [1.0, None, 3.0, None]})
     profile = build_profile(frame, ("x",), frozenset(), np.full(4, 0.5), None, expected_loss=0.4, seed=0)
     assert profile.counts[0][-1] == 2
+
+
+def test_a_profile_of_before_it_said_how_numbers_are_written_is_read_and_still_names_a_fault():
+    data = msgspec.json.decode(Registry().files[FILE])
+    del data["numerals"]
+    for norm in (norm for scale in data["norms"] for norm in scale):
+        del norm["constants"], norm["off"], norm["companions"]
+    old = Profile.from_bytes(msgspec.json.encode(data))
+    *of_columns, clock = old.norms[0]
+    coder = CellCoder(old.columns[:-1])
+    sound = references(coder, old.counts[:-1], of_columns, old.numerals)
+    cells = zip(*(row.values for row in stream(1, broken=(0.0, 1.0))), strict=True)
+    (fault,) = diagnose(sound, clock, coder.matrix([*cells], np.arange(1200.0)))
+    assert (fault.kind, fault.factor) == ("unit_change", 1000.0)
+
+
+def test_how_numbers_are_written_takes_a_kilobyte_or_two_a_column():
+    rng = np.random.default_rng(1)
+    columns = {f"x{j}": rng.permutation(5000).astype(float) % (50 * j + 5) / 100 for j in range(20)}
+    profile = build_profile(
+        pl.DataFrame(columns), tuple(columns), frozenset(), rng.random(5000), expected_loss=0.4, seed=7
+    )
+    assert sum(bool(one.filter) for one in profile.numerals.values()) == 20
+    grown = len(profile.to_bytes()) - len(replace(profile, numerals={}).to_bytes())
+    assert grown < 20 * 2000
 
 
 def test_other_bytes_are_refused_with_the_file_name():

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.drift.bins import number_bins
-from homeostat.drift.norms import CellCoder
+from homeostat.drift.cells import CellCoder
 from homeostat.drift.samples import KEPT, Sample, thinned
 
 CODER = CellCoder([number_bins("x", np.arange(50.0), np.ones(50))])

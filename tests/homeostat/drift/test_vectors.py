@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from homeostat.contract.policies import DriftPolicy
+from homeostat.drift.cells import CellCoder
 from homeostat.drift.counts import Counter, WindowCounts
 from homeostat.drift.domain import domain_reference, domain_test
-from homeostat.drift.norms import CellCoder
 from homeostat.drift.profile import Profile, build_profile
 from homeostat.drift.report import judge_window
 from homeostat.drift.seasonal import with_season

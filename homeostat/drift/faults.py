@@ -1,0 +1,65 @@
+"""What can be wrong with a column, and all that is known of a sound one to tell it by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from homeostat.drift.bins import Bins
+from homeostat.drift.cells import CellCoder
+from homeostat.drift.norms import Norm, column_gap
+from homeostat.drift.numerals import Numerals
+
+
+class FaultKind(StrEnum):
+    """What can break a column."""
+
+    UNIT = "unit_change"
+    SWAPPED = "swapped_columns"
+    STUCK = "stuck_value"
+    NULLS = "null_burst"
+    VOCABULARY = "new_vocabulary"
+    VANISHED = "vanished_category"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, the columns it is in, and what shows it."""
+
+    kind: FaultKind
+    columns: tuple[str, ...]
+    what: str
+    factor: float | None = None  # of a change of unit
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One column as it was at training time."""
+
+    coder: CellCoder
+    place: int  # among the coder's columns
+    counts: np.ndarray  # (n_bins,), the last for missing values
+    norm: Norm
+    numerals: Numerals | None = None  # how its numbers are written; None for texts, vectors and in old profiles
+
+    @property
+    def bins(self) -> Bins:
+        """The column's bins."""
+        return self.coder.columns[self.place]
+
+    def gap(self, values: np.ndarray) -> float:
+        """Return how far known values of a cell matrix, of this column or of another, lie from it."""
+        return column_gap(self.bins, self.counts, self.coder.places(self.place, values))
+
+
+def references(
+    coder: CellCoder,
+    counts: Sequence[Sequence[float]],
+    norms: Sequence[Norm],
+    numerals: Mapping[int, Numerals],
+) -> list[Reference]:
+    """Return every feature as it was at training time; the arguments are in the order of the features, or by it."""
+    each = enumerate(zip(counts, norms, strict=True))
+    return [Reference(coder, j, np.asarray(count), norm, numerals.get(j)) for j, (count, norm) in each]
