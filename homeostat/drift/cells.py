@@ -56,4 +56,4 @@ class CellCoder:
     @staticmethod
     def _of(column: Bins, texts: Sequence[str]) -> np.ndarray:
         own = {text: float(i) for i, text in enumerate(column.categories)}
-        return np.asarray([own.get(text, float(len(own))) for text in [*texts, ""]])
+        return np.asarray([*(own.get(text, float(len(own))) for text in texts), float(len(own))])

@@ -7,11 +7,12 @@ import numpy as np
 from homeostat.drift.absences import silences, torn
 from homeostat.drift.bins import Bins
 from homeostat.drift.faults import Fault, FaultKind, Reference
-from homeostat.drift.norms import CLOCK, VARIED, Norm, dominance, unknown_share
+from homeostat.drift.norms import CLOCK, VARIED, Norm, dominance, thinned, unknown_share
 from homeostat.drift.swaps import STUCK, stuck_at, swaps
 from homeostat.drift.units import unit_change
 
 _BURST = 0.2  # of the rows missing, beyond half as many again as in any calm piece
+_LEFT = 0.25  # of the known cells that the emptiest calm piece had: of a column that is often missing they are few
 _TORN = 1.5  # times as many rows as in any calm piece, and
 _TORN_BY = 0.1  # by so many more, lack what rows like them have, or the reverse
 _STRANGE = 0.5  # share of categories never seen before
@@ -26,7 +27,8 @@ def diagnose(columns: Sequence[Reference], clock: Norm, piece: np.ndarray) -> li
     """Return the faults of a piece of rows, none where it is calm or has drifted.
 
     A column has one fault at most. Columns that are each calm in the other's place come first: that explains two
-    at once. Then no values, one value, an unknown vocabulary, a vanished category, a change of unit.
+    at once. Then no values, one value, an unknown vocabulary, a vanished category, a change of unit; that comes
+    before one value where calm pieces may stand still.
 
     Args:
         columns: Every feature.
@@ -51,15 +53,16 @@ def _alone(one: Reference, values: np.ndarray) -> Fault | None:
         return None
     if one.bins.categorical:
         return _stuck(one, values) or _vocabulary(one, values) or _vanished(one, values)
-    stuck = _stuck(one, values)
-    return _unit(one, values) or stuck if stuck is None or one.norm.constants else stuck
+    if one.norm.constants:
+        return _unit(one, values) or _stuck(one, values)
+    return _stuck(one, values) or _unit(one, values)
 
 
 def _nulls(one: Reference, piece: np.ndarray) -> Fault | None:
     """Return whether more is missing than ever, or other rows than those that always miss it together."""
     norm, gone = one.norm, ~np.isfinite(piece[:, one.place])
     missing = float(gone.mean())
-    least = min(STUCK, 1.5 * norm.missing + _BURST, (1 + norm.missing) / 2)
+    least = min(STUCK, 1.5 * norm.missing + _BURST, 1 - _LEFT * (1 - norm.missing))
     if norm.missing <= VARIED and min(missing, missing - _by_design(norm, gone, piece[:, -1])) >= least:
         what = f"{missing:.0%} missing, calm pieces have up to {norm.missing:.0%}"
     elif _is_torn(norm, gone, piece):
@@ -72,6 +75,8 @@ def _nulls(one: Reference, piece: np.ndarray) -> Fault | None:
 
 def _is_torn(norm: Norm, gone: np.ndarray, piece: np.ndarray) -> bool:
     """Return whether rows differ that always had or lacked a value together, in every column that shows it."""
+    some = thinned(np.arange(gone.size))  # as calm pieces are: of more rows, more have a value in common
+    piece, gone = piece[some], gone[some]
     lost = [(torn(gone, piece[:, j]), most) for j, most in norm.companions]
     return bool(lost) and all(now >= max(_TORN * most, most + _TORN_BY) for now, most in lost)
 

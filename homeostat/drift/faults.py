@@ -53,6 +53,14 @@ class Reference:
         """Return how far known values of a cell matrix, of this column or of another, lie from it."""
         return column_gap(self.bins, self.counts, self.coder.places(self.place, values))
 
+    def finer(self, values: np.ndarray) -> float:
+        """Return the share of numbers other than zero with more decimals than it has, 0 where that is not known."""
+        return 0.0 if self.numerals is None else self.numerals.finer(values)
+
+    def known(self, values: np.ndarray) -> float:
+        """Return the share of its range's numbers that came back in training, as ``Numerals.known`` does."""
+        return 1.0 if self.numerals is None else self.numerals.known(values)
+
 
 def references(
     coder: CellCoder,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from homeostat.drift.absences import companions, silences
+from homeostat.drift.absences import Likeness, silences
 from homeostat.drift.bins import Bins
 from homeostat.drift.cells import CellCoder
-from homeostat.drift.numerals import Numerals, numerals
+from homeostat.drift.numerals import Numerals, last_digits, numerals
 
 CLOCK = "event_time"
 """The column of event times, after the features."""
@@ -121,7 +121,7 @@ def written_numbers(coder: CellCoder, rows: np.ndarray, stretch_s: float) -> dic
     if len(parts) < 2:  # no value comes back in one piece
         return {}
     some = _some(parts)
-    chosen = [_thinned(ordered[part], max(PIECE_ROWS, _WRITTEN_ROWS // len(some))) for part in some]
+    chosen = [thinned(ordered[part], max(PIECE_ROWS, _WRITTEN_ROWS // len(some))) for part in some]
     of, cells = np.repeat(np.arange(len(chosen)), [len(piece) for piece in chosen]), np.concatenate(chosen)
     plain = [j for j, column in enumerate(coder.columns) if not column.categorical and column.vector is None]
     found = {j: numerals(cells[:, j], of) for j in plain}
@@ -157,16 +157,17 @@ def norms(
         written: How the numbers are written, by place of the feature.
     """
     ordered, parts = _parts(rows, stretch_s)
-    chosen = [_thinned(ordered[part]) for part in _some(parts)]
-    told = []
+    chosen = [thinned(ordered[part]) for part in _some(parts)]
+    told, likeness = [], Likeness(chosen) if chosen else None
     for j, count in enumerate(counts):
         known = [piece[np.isfinite(piece[:, j]), j] for piece in chosen]
         norm = _norm(coder, j, np.asarray(count), known, ordered[:, j])
         if numbers := (written or {}).get(j):
-            norm = replace(norm, off=max((numbers.off(values) for values in known), default=1.0))
+            norm = replace(norm, off=max((numbers.off(last_digits(values)) for values in known), default=1.0))
         norm = _with_whole_pieces(norm, coder, j, ordered, parts) if parts else norm
-        often = parts and norm.missing >= _OFTEN_MISSING
-        told.append(replace(norm, companions=companions(j, chosen)) if often else norm)
+        if likeness and norm.missing >= _OFTEN_MISSING:
+            norm = replace(norm, companions=likeness.companions(j))
+        told.append(norm)
     return *told, Norm(CLOCK, dominance=max((dominance(piece[:, -1]) for piece in chosen), default=1.0))
 
 
@@ -174,14 +175,15 @@ def _spaced(of: int, wanted: int) -> np.ndarray:
     return np.linspace(0, of - 1, wanted).astype(int)
 
 
-def _thinned(piece: np.ndarray, most: int = PIECE_ROWS) -> np.ndarray:
+def thinned(piece: np.ndarray, most: int = PIECE_ROWS) -> np.ndarray:
+    """Return so many rows of a piece at most, evenly spaced."""
     return np.asarray(piece[np.unique(_spaced(len(piece), most))])
 
 
 def _norm(coder: CellCoder, j: int, count: np.ndarray, known: Sequence[np.ndarray], values: np.ndarray) -> Norm:
     column = coder.columns[j]
     if not known:  # nothing is known of calm pieces: everything is calm
-        return Norm(column.name, 1.0, 1.0, 1.0, 1.0)
+        return Norm(column.name, gap=1.0, dominance=1.0, missing=1.0, unknown=1.0)
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
     placed = [coder.places(j, piece) for piece in known]
     most = [(share, coder.places(j, np.asarray([value])).item()) for value, share in map(dominant, known)]

@@ -7,7 +7,7 @@ import numpy as np
 _POWERS = np.arange(-8.0, 7.0)[:, None]  # of ten, that a last digit is looked for at
 _PLACES = np.arange(1, _POWERS.size + 1)[:, None]
 _UP, _DOWN = 10 ** np.maximum(-_POWERS, 0), 10 ** np.maximum(_POWERS, 0)
-_FIGURES = 1e12  # times that power: beyond it a float has no digit left to tell
+_FIGURES = 1e12  # times that power: beyond it a float's own rounding looks like a digit
 _RARE = 0.01  # share of numbers that may have more decimals than a column's own
 _MOST = 1024  # values kept: the filter then takes 1 KiB
 _BITS = 8  # of the filter for each value, and
@@ -34,17 +34,13 @@ class Numerals:
     low: float = 0.0  # of the values that came back: one beyond them is new whatever its unit
     high: float = 0.0
 
-    def off(self, values: np.ndarray) -> float:
-        """Return how far the places of known values' last digits lie from the training's, 0 to 1 (total variation)."""
-        there = _some(values)
-        if not there.size:
-            return 0.0
-        live = np.bincount(_last_digits(there), minlength=len(self.last)) / there.size
-        return float(np.abs(live - np.asarray(self.last)).sum() / 2)
+    def off(self, last: np.ndarray) -> float:
+        """Return how far shares of last digits lie from the training's, 0 to 1 (total variation), 0 for no digits."""
+        return float(np.abs(last - np.asarray(self.last)).sum() / 2) if last.any() else 0.0
 
     def finer(self, values: np.ndarray) -> float:
         """Return the share of numbers other than zero with more decimals than the training's have."""
-        there, usual = _some(values), int(np.argmax(np.cumsum(self.last) > _RARE))
+        there, usual = _spread(values), int(np.argmax(np.cumsum(self.last) > _RARE))
         return float(np.mean(_last_digits(there) < usual)) if there.size else 0.0
 
     def known(self, values: np.ndarray) -> float:
@@ -75,11 +71,9 @@ def numerals(values: np.ndarray, pieces: np.ndarray) -> Numerals | None:
     values, pieces = values[known], pieces[known]
     if not (values != 0).any():
         return None
-    there = _some(values, _ENOUGH_TRAINED)
-    last = np.bincount(_last_digits(there), minlength=_POWERS.size + 1) / there.size
     first = np.asarray(pieces <= np.median(pieces))
     steady = min(_steadiness(values, pieces, learnt) for learnt in (first, ~first))
-    one = Numerals(tuple(last.tolist()), steady=steady)
+    one = Numerals(tuple(last_digits(values, _ENOUGH_TRAINED).tolist()), steady=steady)
     return _with_filter(one, values, pieces) if steady >= _STEADY else one
 
 
@@ -94,10 +88,16 @@ def _steadiness(values: np.ndarray, pieces: np.ndarray, learnt: np.ndarray) -> f
     return float(np.nanmin(shares)) if np.isfinite(shares).any() else 0.0
 
 
-def _some(values: np.ndarray, most: int = _ENOUGH) -> np.ndarray:
-    """Return numbers other than zero, every so many of them."""
+def last_digits(values: np.ndarray, most: int = _ENOUGH) -> np.ndarray:
+    """Return the shares of numbers other than zero by the place of their last digit, all 0 for none; see ``last``."""
+    there = _spread(values, most)
+    return np.bincount(_last_digits(there), minlength=_POWERS.size + 1) / max(there.size, 1)
+
+
+def _spread(values: np.ndarray, most: int = _ENOUGH) -> np.ndarray:
+    """Return so many numbers other than zero at most, every so many of them."""
     there = values[values != 0]
-    return np.asarray(there[:: 1 + there.size // most])
+    return np.asarray(there[:: max(1, -(-there.size // most))])
 
 
 def _with_filter(one: Numerals, values: np.ndarray, pieces: np.ndarray) -> Numerals:
@@ -143,8 +143,8 @@ def _last_digits(values: np.ndarray) -> np.ndarray:
     >>> _last_digits(np.array([0.25, 32.0, 40.0, 1 / 3])).tolist()
     [7, 9, 10, 0]
     """
-    scaled = values * _UP / _DOWN  # one of them is 1: a tenth is no float
-    size = np.abs(scaled)
-    with np.errstate(invalid="ignore"):  # what is too large for a float
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large for a float has no last digit
+        scaled = values * _UP / _DOWN  # one of them is 1: a tenth is no float
+        size = np.abs(scaled)
         whole = np.abs(scaled - np.rint(scaled)) <= 1e-6 + 1e-15 * size
     return np.asarray(np.max(_PLACES * (whole & (size < _FIGURES) & (size > 1 / 2)), axis=0))

@@ -1,11 +1,13 @@
 """Columns in each other's place: each is calm there, and neither is in its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from homeostat.drift.faults import Fault, FaultKind, Reference
 from homeostat.drift.norms import VARIED, dominant
+from homeostat.drift.numerals import last_digits
 
 STUCK = 0.98  # share of one value
 _OFTEN = 0.6  # share of a value in a calm piece from which all of the next one may well have it
@@ -13,11 +15,27 @@ _STRANGE = 0.5  # share of values of an unheard-of size that swapped columns hav
 _HARDLY = 0.1  # when put back
 _MOVED = 0.2  # distance that swapped columns gain by being put back
 _WRITTEN = 0.3  # share of numbers that are written as usual again
-_VARIED = 3  # values that are another column's: of fewer, chance may do so
+_DISTINCT = 3  # values that are another column's: of fewer, chance may do so
 _SLACK = 0.05  # beyond what calm pieces do
 
 Column = tuple[Reference, np.ndarray]
 """What was, and the known live values."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """A column that has left its reference, and what is held against all others."""
+
+    one: Reference
+    values: np.ndarray
+    dominance: float
+    stuck: bool
+    last: np.ndarray  # shares of numbers by the place of their last digit
+
+    @staticmethod
+    def of(one: Reference, values: np.ndarray) -> "_Moved":
+        last = np.empty(0) if one.bins.categorical else last_digits(values)
+        return _Moved(one, values, dominant(values)[1], stuck_at(one, values) is not None, last)
 
 
 def swaps(columns: Sequence[Column]) -> list[Fault]:
@@ -26,12 +44,12 @@ def swaps(columns: Sequence[Column]) -> list[Fault]:
     Args:
         columns: Those that have left their references, with values enough.
     """
-    moved = [(one, values) for one, values in columns if one.gap(values) >= _MOVED / 2]
+    moved = [_Moved.of(one, values) for one, values in columns if one.gap(values) >= _MOVED / 2]
     gains = [
-        (gain, (one[0].bins.name, other[0].bins.name))
-        for i, one in enumerate(moved)
+        (gain, (each.one.bins.name, other.one.bins.name))
+        for i, each in enumerate(moved)
         for other in moved[i + 1 :]
-        if one[0].bins.categorical == other[0].bins.categorical and (gain := _gain_of_swap(*one, *other)) > 0
+        if each.one.bins.categorical == other.one.bins.categorical and (gain := _gain_of_swap(each, other)) > 0
     ]
     faults: list[Fault] = []
     taken: set[str] = set()
@@ -60,62 +78,61 @@ def stuck_at(one: Reference, values: np.ndarray) -> float | None:
     return place if usual and own and place not in usual else None
 
 
-def _gain_of_swap(one: Reference, first: np.ndarray, other: Reference, second: np.ndarray) -> float:
+def _gain_of_swap(first: _Moved, second: _Moved) -> float:
     """Return by how much both columns come nearer to their references by changing places, 0 where it does not fit."""
-    return min(_gain(one, first, other, second), _gain(other, second, one, first))
+    gain = _gain(first, second)
+    return min(gain, _gain(second, first)) if gain else 0.0
 
 
-def _gain(one: Reference, own: np.ndarray, other: Reference, new: np.ndarray) -> float:
-    """Return the most that any sign gains, 0 where the new values don't fit.
+def _gain(own: _Moved, new: _Moved) -> float:
+    """Return the most that any sign gains for a column by another's values, 0 where they don't fit.
 
     A column whose pieces don't look like the whole has to hold values of a size that it never had, one value alone,
     or numbers that are written otherwise: as the other column's are, and not its own.
     """
-    return max(_signs(one, own, other, new), default=0.0) if _fits(one, own, new) else 0.0
+    if own.one.bins.categorical or own.one.norm.is_typical:
+        gap = own.one.gap(new.values)
+        gain = own.one.gap(own.values) - gap
+        return gain if gain >= _MOVED and gap <= own.one.norm.gap + _SLACK else 0.0
+    if not _fits(own, new):
+        return 0.0
+    if own.stuck or own.one.norm.outside(own.values) > _STRANGE:
+        return 1.0
+    gain = max(_nearer(own, new), _known_again(own, new))
+    return gain if gain >= _WRITTEN else 0.0
 
 
-def _fits(one: Reference, own: np.ndarray, new: np.ndarray) -> bool:
-    if one.bins.categorical or one.norm.is_typical:
-        return one.gap(new) <= one.norm.gap + _SLACK
-    if one.norm.outside(new) >= _HARDLY or dominant(new)[1] > one.norm.dominance + _SLACK:
+def _fits(own: _Moved, new: _Moved) -> bool:
+    norm, written = own.one.norm, own.one.numerals
+    if new.dominance > norm.dominance + _SLACK or norm.outside(new.values) >= _HARDLY:
         return False
-    written = one.numerals
     if written is None:
         return True
-    worse = np.nan_to_num(written.known(own)) - written.known(new) > _HARDLY  # also where nothing is known of them
-    return written.off(new) <= one.norm.off + _SLACK and not worse and np.isfinite(written.known(new))
+    known = written.known(new.values)  # NaN where it says nothing
+    return written.off(new.last) <= norm.off + _SLACK and known >= np.nan_to_num(written.known(own.values)) - _HARDLY
 
 
-def _signs(one: Reference, own: np.ndarray, other: Reference, new: np.ndarray) -> Iterator[float]:
-    by_place = one.bins.categorical or one.norm.is_typical
-    if by_place and (gain := one.gap(own) - one.gap(new)) >= _MOVED:
-        yield gain
-    if by_place:
-        return
-    if one.norm.outside(own) > _STRANGE or stuck_at(one, own) is not None:
-        yield 1.0
-    yield from (gain for gain in (_nearer(one, own, new), _known_again(one, own, other, new)) if gain >= _WRITTEN)
-
-
-def _nearer(one: Reference, own: np.ndarray, new: np.ndarray) -> float:
+def _nearer(own: _Moved, new: _Moved) -> float:
     """Return by how much last digits come nearer to where they were, 0 where those of calm pieces are as far off."""
-    if one.numerals is None or (off := one.numerals.off(own)) <= one.norm.off:
+    written = own.one.numerals
+    if written is None or (off := written.off(own.last)) <= own.one.norm.off:
         return 0.0
-    return off - one.numerals.off(new)
+    return off - written.off(new.last)
 
 
-def _known_again(one: Reference, own: np.ndarray, other: Reference, new: np.ndarray) -> float:
+def _known_again(own: _Moved, new: _Moved) -> float:
     """Return by how many of its values more a column has what came back in training.
 
     Where its own never come back, those of the other are what shows. Columns that are written alike show nothing:
     a warm week's dew points are last week's temperatures.
     """
-    if one.numerals is None or other.numerals is None:
+    written, other = own.one.numerals, new.one.numerals
+    if written is None or other is None:
         return 0.0
-    usual = np.asarray(one.bins.edges)
-    foreign = other.numerals.known(usual[usual != 0]) if other.numerals.filter else np.nan
-    if one.numerals.filter:
-        known = one.numerals.known(own)
-        return one.numerals.known(new) - known if known < one.numerals.steady and not foreign > _STRANGE else 0.0
-    own = np.unique(own[own != 0])
-    return other.numerals.known(own) if foreign <= _HARDLY and own.size >= _VARIED else 0.0
+    usual = np.asarray(own.one.bins.edges)
+    shared = other.known(usual[usual != 0]) if other.filter else np.nan  # of its usual values, what the other has too
+    if written.filter:
+        known = written.known(own.values)
+        return written.known(new.values) - known if known < written.steady and not shared > _STRANGE else 0.0
+    borrowed = np.unique(own.values[own.values != 0])
+    return other.known(borrowed) if shared <= _HARDLY and borrowed.size >= _DISTINCT else 0.0

@@ -19,7 +19,7 @@ _ZERO = 30.0  # degrees may come so much nearer to zero in a cold week
 _NEAR = 1.6  # a piece's level is known up to about this factor
 _OFF = 0.1  # of distance that a factor's logarithm off the ratio of the quantiles is worth
 _FEW = 30  # numbers other than zero below which their size and digits say nothing
-_VARIED = 3  # values that all come back once a factor is undone: of fewer, chance may do so
+_DISTINCT = 3  # values that all come back once a factor is undone: of fewer, chance may do so
 _SPREAD = 0.25  # the middle half may be wider by so much, by chance
 
 _FACTORS = (
@@ -82,9 +82,8 @@ def _by_distribution(one: Reference, values: np.ndarray) -> Conversion | None:
 
 def _by_numerals(one: Reference, values: np.ndarray) -> Conversion | None:
     rest = values[values != 0]
-    if rest.size < _FEW or (
-        one.norm.zeros > _MOST and rest.size == values.size
-    ):  # no factor makes zeros something else
+    lost_zeros = one.norm.zeros > _MOST and rest.size == values.size  # no factor makes them something else
+    if rest.size < _FEW or lost_zeros or not one.norm.most:
         return None
     shown = _Shown.by(one, values, rest)
     if not (shown.far or shown.strange):
@@ -100,8 +99,8 @@ def _by_numerals(one: Reference, values: np.ndarray) -> Conversion | None:
 
 
 def _strangeness(one: Reference, values: np.ndarray) -> float:
-    known = _known(one, values)
-    return _finer(one, values) - (known if isfinite(known) else 0.0)
+    known = one.known(values)
+    return one.finer(values) - (known if isfinite(known) else 0.0)
 
 
 def _usual_size(one: Reference) -> float:
@@ -116,40 +115,36 @@ def _usual_size(one: Reference) -> float:
 class _Shown:
     """What numbers other than zero show by their size and by how they are written."""
 
-    far: bool  # hardly any is of a size as in the reference
-    beyond: bool  # of no size that a drift could give it
+    far: bool  # most are of a size that the reference never had
+    beyond: bool  # of no size that a drift could give them
     finer: float  # share with more decimals than there
-    known: float  # share of values that came back there
-    strange: bool  # written as hardly any there
+    strange: bool  # most are, or hardly any came back there
     gap: float
 
     @staticmethod
     def by(one: Reference, values: np.ndarray, rest: np.ndarray) -> "_Shown":
-        finer, known, norm = _finer(one, rest), _known(one, rest), one.norm
-        varied = np.unique(rest).size >= _VARIED or bool(norm.constants)
+        finer, norm = one.finer(rest), one.norm
+        varied = np.unique(rest).size >= _DISTINCT or bool(norm.constants)
         sizes = np.abs(rest)
         beyond = float(np.mean((sizes > _SURE * norm.most) | (sizes < norm.least / _SURE))) > _MOST
-        strange = finer > _MOST or (known < _HARDLY and varied)
-        return _Shown(norm.outside(rest) > _MOST, beyond, finer, known, strange, one.gap(values))
+        strange = finer > _MOST or (varied and one.known(rest) < _HARDLY)
+        return _Shown(norm.outside(rest) > _MOST, beyond, finer, strange, one.gap(values))
 
     def by_size(self, one: Reference, rest: np.ndarray, undone: Conversion) -> bool:
-        """Whether numbers were too large or too small; not as those of a storm: new ones, but written as usual."""
-        natural = self.finer < _HARDLY and not self.beyond and _finer(one, rest / undone.factor) > _MOST
+        """Whether numbers were too large or too small; not as those of a storm: new ones, but written as usual.
+
+        Where pieces look like the whole, the undone ones have to.
+        """
+        if one.norm.is_typical and undone.gap > one.norm.gap + _SLACK:
+            return False
+        natural = self.finer < _HARDLY and not self.beyond and one.finer(rest / undone.factor) > _MOST
         return self.far and not natural and _is_large(undone) and not 1 / _ZERO < undone.factor < 1
 
     def by_digits(self, one: Reference, rest: np.ndarray, undone: Conversion) -> bool:
         """Whether numbers were written as hardly any in the reference, and are as there once a factor is undone."""
-        if not self.strange or undone.gap > self.gap + _OFF or _finer(one, rest / undone.factor) >= _HARDLY:
+        if not self.strange or undone.gap > self.gap + _OFF or one.finer(rest / undone.factor) >= _HARDLY:
             return False
-        return one.numerals is None or _known(one, rest / undone.factor) >= one.numerals.steady - _SLACK
-
-
-def _finer(one: Reference, values: np.ndarray) -> float:
-    return 0.0 if one.numerals is None else one.numerals.finer(values)
-
-
-def _known(one: Reference, values: np.ndarray) -> float:
-    return 1.0 if one.numerals is None else one.numerals.known(values)
+        return one.numerals is not None and one.known(rest / undone.factor) >= one.numerals.steady - _SLACK
 
 
 def _doubt(one: Conversion) -> float:

@@ -102,3 +102,31 @@ def test_weather_that_left_the_range_of_the_training_has_drifted():
     model = trained([winter])
     assert named(model, [80 + rng.standard_normal(250)]) == []
     assert is_right(named(model, [1000 * (30 + rng.standard_normal(250))]), FaultKind.UNIT, {"x0"})
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(60, 3), (1000, 10), (0.05, 0.005)])
+def test_values_far_away_that_no_constant_makes_calm_have_drifted(mean, spread):
+    rng = np.random.default_rng(5)
+    model = trained([rng.uniform(4, 14, 20_000)])
+    assert named(model, [rng.normal(mean, spread, PIECE)]) == []
+
+
+def test_training_rows_that_make_no_piece_show_no_fault():
+    words = np.array([f"word {i % 9}" for i in range(150)], dtype=object)
+    model = trained([words, np.arange(150.0)])
+    other = np.array([f"other {i % 9}" for i in range(PIECE)], dtype=object)
+    assert named(model, [other, 1e6 * np.arange(PIECE)]) == []
+
+
+def test_a_text_that_is_empty_is_not_an_unknown_one():
+    words = np.array(["", "red", "blue", "red"] * 5000, dtype=object)
+    model = trained([words])
+    (fault,) = named(model, [np.array([f"colour {i}" for i in range(PIECE)], dtype=object)])
+    assert fault.kind is FaultKind.VOCABULARY
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_where_all_were_zero_have_drifted_and_the_largest_ones_are_no_trouble(table):
+    rng = np.random.default_rng(6)
+    model = trained([np.zeros(5000), rng.standard_normal(5000)])
+    assert named(model, [np.where(rng.random(PIECE) < 0.3, 0.0, 5.0), rng.standard_normal(PIECE) * 1e301]) is not None

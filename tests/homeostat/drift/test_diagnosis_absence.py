@@ -97,3 +97,23 @@ def test_nulls_here_and_there_are_a_burst_though_the_source_may_fall_silent(stat
     column = rng.standard_normal(PIECE)
     column[rng.random(PIECE) < share] = np.nan
     assert is_right(named(station, [column]), FaultKind.NULLS, {"x0"})
+
+
+@pytest.mark.parametrize("rows", [PIECE, 4 * PIECE])
+def test_cells_that_are_missing_at_random_are_no_burst_in_more_rows_than_were_learnt_from(rng, rows):
+    def table(sizes, shares):
+        gone = rng.random(sizes.sum()) < np.repeat(shares, sizes)
+        keys = rng.integers(0, 60, (2, gone.size)).astype(float)
+        return [np.where(gone, np.nan, rng.standard_normal(gone.size)), *keys]
+
+    sizes = np.full(80, PIECE)
+    model = trained(table(sizes, rng.uniform(0.05, 0.31, sizes.size)))
+    assert not any(named(model, table(np.array([rows]), 0.4)) for _ in range(10))
+
+
+def test_a_column_that_is_mostly_missing_may_be_so_somewhat_more(rng):
+    gone = rng.random(ROWS) < np.repeat(rng.uniform(0.6, 0.76, ROWS // PIECE), PIECE)
+    model = trained([np.where(gone, np.nan, rng.standard_normal(ROWS))])
+    sparser = np.where(rng.random(PIECE) < 0.88, np.nan, rng.standard_normal(PIECE))
+    assert named(model, [sparser]) == []
+    assert is_right(named(model, [np.full(PIECE, np.nan)]), FaultKind.NULLS, {"x0"})
