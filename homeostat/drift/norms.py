@@ -114,26 +114,25 @@ def written_numbers(coder: CellCoder, rows: np.ndarray, stretch_s: float) -> dic
 
     Args:
         coder: Of the features.
-        rows: The coder's matrix of the training rows.
+        rows: The coder's matrix of the training rows, in order of time.
         stretch_s: Span of a live piece in seconds, where it has rows enough.
     """
-    ordered, parts = _parts(rows, stretch_s)
+    parts = cut(rows[:, -1], stretch_s)
     if len(parts) < 2:  # no value comes back in one piece
         return {}
     some = _some(parts)
-    chosen = [thinned(ordered[part], max(PIECE_ROWS, _WRITTEN_ROWS // len(some))) for part in some]
+    chosen = [thinned(rows[part], max(PIECE_ROWS, _WRITTEN_ROWS // len(some))) for part in some]
     of, cells = np.repeat(np.arange(len(chosen)), [len(piece) for piece in chosen]), np.concatenate(chosen)
     plain = [j for j, column in enumerate(coder.columns) if not column.categorical and column.vector is None]
     found = {j: numerals(cells[:, j], of) for j in plain}
     return {j: one for j, one in found.items() if one is not None}
 
 
-def _parts(rows: np.ndarray, stretch_s: float) -> tuple[np.ndarray, list[slice]]:
-    """Return rows in order of time, and the pieces that they make."""
-    ordered = rows[np.argsort(rows[:, -1], kind="stable")]
-    _, starts = np.unique(ordered[:, -1] // stretch_s, return_index=True)
-    bounds = np.append(starts, len(ordered))
-    return ordered, [slice(int(bounds[p.start]), int(bounds[p.stop])) for p in pieces(np.diff(bounds).tolist())]
+def cut(times: np.ndarray, stretch_s: float) -> list[slice]:
+    """Return the pieces that rows make whose event times, in order, are these; see ``pieces``."""
+    _, starts = np.unique(times // stretch_s, return_index=True)
+    bounds = np.append(starts, times.size)
+    return [slice(int(bounds[p.start]), int(bounds[p.stop])) for p in pieces(np.diff(bounds).tolist())]
 
 
 def _some(parts: Sequence[slice]) -> list[slice]:
@@ -147,24 +146,24 @@ def norms(
     stretch_s: float,
     written: Mapping[int, Numerals] | None = None,
 ) -> tuple[Norm, ...]:
-    """Return the norm of every feature and of the event time, from training rows in any order.
+    """Return the norm of every feature and of the event time.
 
     Args:
         coder: Of the features.
         counts: Row counts of each feature's bins in the reference.
-        rows: The coder's matrix of the training rows.
+        rows: The coder's matrix of the training rows, in order of time.
         stretch_s: Span of a live piece in seconds, where it has rows enough.
         written: How the numbers are written, by place of the feature.
     """
-    ordered, parts = _parts(rows, stretch_s)
-    chosen = [thinned(ordered[part]) for part in _some(parts)]
+    parts = cut(rows[:, -1], stretch_s)
+    chosen = [thinned(rows[part]) for part in _some(parts)]
     told, likeness = [], Likeness(chosen) if chosen else None
     for j, count in enumerate(counts):
         known = [piece[np.isfinite(piece[:, j]), j] for piece in chosen]
-        norm = _norm(coder, j, np.asarray(count), known, ordered[:, j])
+        norm = _norm(coder, j, np.asarray(count), known, rows[:, j])
         if numbers := (written or {}).get(j):
             norm = replace(norm, off=max((numbers.off(last_digits(values)) for values in known), default=1.0))
-        norm = _with_whole_pieces(norm, coder, j, ordered, parts) if parts else norm
+        norm = _with_whole_pieces(norm, coder, j, rows, parts) if parts else norm
         if likeness and norm.missing >= _OFTEN_MISSING:
             norm = replace(norm, companions=likeness.companions(j))
         told.append(norm)

@@ -204,6 +204,7 @@ def _norms(
     else:
         rows = coder.matrix(cells, frame["event_time"].dt.epoch("us").to_numpy() / 1e6)
         spans = [window.total_seconds() / scale for scale in SCALES]
+    rows = rows[np.argsort(rows[:, -1], kind="stable")]
     written = written_numbers(coder, rows, spans[-1])
     told = tuple(norms(coder, counts, rows, span, written) for span in spans)
     return told * (len(SCALES) // len(spans)), written

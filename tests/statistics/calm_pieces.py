@@ -9,7 +9,7 @@ import polars as pl
 
 import homeostat.examples.flights
 from homeostat.contract.load import load_contract
-from homeostat.drift.norms import SCALES, pieces
+from homeostat.drift.norms import SCALES, cut
 from homeostat.examples.flights.stream import flights
 from homeostat.features.builder import FeatureBuilder
 from homeostat.features.tables import event_schema, label_schema
@@ -49,11 +49,8 @@ def calm_pieces(year: pl.DataFrame, start: datetime) -> Iterator[Calm]:
     for parts in SCALES:
         stretch = WINDOW.total_seconds() / parts
         model = trained(_columns(learnt), stretch, _seconds(learnt))
-        _, starts = np.unique(_seconds(live) // stretch, return_index=True)
-        bounds = np.append(starts, live.height)
-        for part in pieces(np.diff(bounds).tolist()):
-            piece = live[int(bounds[part.start]) : int(bounds[part.stop])]
-            yield model, _columns(piece), _seconds(piece)
+        for part in cut(_seconds(live), stretch):
+            yield model, _columns(live[part]), _seconds(live[part])
 
 
 def _as(schema: pl.Schema, rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import numpy as np
@@ -11,6 +12,8 @@ from homeostat.drift.faults import references
 from homeostat.drift.profile import FILE, Profile, build_profile
 from homeostat.errors import ModelError, NotEnoughDataError
 from tests.homeostat.drift.parcels import Registry, stream
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def build(weights=None, rows=500, seed=0):
@@ -49,7 +52,7 @@ def test_a_profile_of_before_it_said_how_numbers_are_written_is_read_and_still_n
     data = msgspec.json.decode(Registry().files[FILE])
     del data["numerals"]
     for norm in (norm for scale in data["norms"] for norm in scale):
-        del norm["constants"], norm["off"], norm["companions"]
+        del norm["dominant"], norm["constants"], norm["off"], norm["companions"]
     old = Profile.from_bytes(msgspec.json.encode(data))
     *of_columns, clock = old.norms[0]
     coder = CellCoder(old.columns[:-1])
@@ -68,6 +71,22 @@ def test_how_numbers_are_written_takes_a_kilobyte_or_two_a_column():
     assert sum(bool(one.filter) for one in profile.numerals.values()) == 20
     grown = len(profile.to_bytes()) - len(replace(profile, numerals={}).to_bytes())
     assert grown < 20 * 2000
+
+
+def test_what_is_calm_and_how_it_is_written_are_the_same_whatever_the_order_of_the_rows():
+    rng = np.random.default_rng(2)
+    hours = np.repeat(rng.integers(0, 20, 400), 25) / 10
+    hours[800:1100] = np.nan
+    times = pl.datetime_range(START, START + timedelta(minutes=9999), "1m", eager=True)
+    frame = pl.DataFrame({"x": hours, "y": rng.standard_normal(10_000), "event_time": times})
+
+    def built(rows):
+        scores = np.full(10_000, 0.5)
+        return build_profile(rows, ("x", "y"), frozenset(), scores, expected_loss=0.4, seed=7, window=timedelta(days=2))
+
+    ordered, shuffled = built(frame), built(frame[rng.permutation(10_000)])
+    assert ordered.numerals[0].filter
+    assert (shuffled.norms, shuffled.numerals) == (ordered.norms, ordered.numerals)
 
 
 def test_other_bytes_are_refused_with_the_file_name():
