@@ -6,9 +6,9 @@ import numpy as np
 
 from homeostat.drift.absences import silences, torn
 from homeostat.drift.bins import Bins
-from homeostat.drift.faults import Fault, FaultKind, Reference
+from homeostat.drift.faults import SLACK, STUCK, Fault, FaultKind, Reference
 from homeostat.drift.norms import CLOCK, VARIED, Norm, dominance, thinned, unknown_share
-from homeostat.drift.swaps import STUCK, stuck_at, swaps
+from homeostat.drift.swaps import swaps
 from homeostat.drift.units import unit_change
 
 _BURST = 0.2  # of the rows missing, beyond half as many again as in any calm piece
@@ -16,7 +16,6 @@ _LEFT = 0.25  # of the known cells that the emptiest calm piece had: of a column
 _TORN = 1.5  # times as many rows as in any calm piece, and
 _TORN_BY = 0.1  # by so many more, lack what rows like them have, or the reverse
 _STRANGE = 0.5  # share of categories never seen before
-_SLACK = 0.05  # beyond what calm pieces do
 _SILENT = 3.0  # longest silences of the training that those of a piece may last together and still be their like
 _SHARE = 0.02  # that a category had in every calm piece, below which its absence is none of ours
 _CHANCE = 1e-6  # of no row in a piece by chance: there are hundreds of pieces, times columns, times categories
@@ -88,7 +87,7 @@ def _by_design(norm: Norm, gone: np.ndarray, times: np.ndarray) -> float:
 
 
 def _stuck(one: Reference, values: np.ndarray) -> Fault | None:
-    value = stuck_at(one, values)
+    value = one.stuck_at(values)
     if value is None:
         return None
     calm = "are so at other values" if one.norm.dominance > VARIED else "vary"
@@ -121,7 +120,7 @@ def _vanished(one: Reference, values: np.ndarray) -> Fault | None:
     mended = np.vstack([rest / max(rest.sum(), _CHANCE), rest + (1 - rest.sum()) * np.eye(rest.size)])
     gaps = np.abs(live / values.size - mended).sum(axis=1) / 2
     best = int(np.argmin(gaps))
-    if gaps[best] > one.norm.gap + _SLACK:
+    if gaps[best] > one.norm.gap + SLACK:
         return None
     gone = ", ".join(repr(names[i]) for i in np.flatnonzero(missed))
     taker = "others" if best == rest.size else repr([*names, ""][best - 1])

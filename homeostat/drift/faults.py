@@ -8,8 +8,12 @@ import numpy as np
 
 from homeostat.drift.bins import Bins
 from homeostat.drift.cells import CellCoder
-from homeostat.drift.norms import Norm, column_gap
+from homeostat.drift.norms import VARIED, Norm, column_gap, dominant
 from homeostat.drift.numerals import Numerals
+
+STUCK = 0.98  # share of one value
+SLACK = 0.05  # beyond what calm pieces do
+_OFTEN = 0.6  # share of a value in a calm piece from which all of the next one may well have it
 
 
 class FaultKind(StrEnum):
@@ -60,6 +64,23 @@ class Reference:
     def known(self, values: np.ndarray) -> float:
         """Return the share of its range's numbers that came back in training, as ``Numerals.known`` does."""
         return 1.0 if self.numerals is None else self.numerals.known(values)
+
+    def stuck_at(self, values: np.ndarray) -> float | None:
+        """Return the value that a column is stuck at, as it reads it, None where calm pieces are so too.
+
+        Where calm pieces stand still at some values it is another one of its own: at a new one, all may have moved
+        by as much.
+        """
+        value, share = dominant(values)
+        if share < STUCK:
+            return None
+        place = float(self.coder.places(self.place, np.asarray([value])).item())
+        if self.norm.dominance <= VARIED:
+            often = not self.bins.categorical and self.norm.dominance > _OFTEN
+            return None if often and place == self.norm.dominant else place
+        usual, written = self.norm.constants, self.numerals
+        own = written is not None and written.filter and written.known(np.asarray([place])) == 1.0
+        return place if usual and own and place not in usual else None
 
 
 def references(

@@ -5,18 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from homeostat.drift.faults import Fault, FaultKind, Reference
-from homeostat.drift.norms import VARIED, dominant
+from homeostat.drift.faults import SLACK, Fault, FaultKind, Reference
+from homeostat.drift.norms import dominant
 from homeostat.drift.numerals import last_digits
 
-STUCK = 0.98  # share of one value
-_OFTEN = 0.6  # share of a value in a calm piece from which all of the next one may well have it
 _STRANGE = 0.5  # share of values of an unheard-of size that swapped columns have, and
 _HARDLY = 0.1  # when put back
 _MOVED = 0.2  # distance that swapped columns gain by being put back
 _WRITTEN = 0.3  # share of numbers that are written as usual again
 _DISTINCT = 3  # values that are another column's: of fewer, chance may do so
-_SLACK = 0.05  # beyond what calm pieces do
 
 Column = tuple[Reference, np.ndarray]
 """What was, and the known live values."""
@@ -35,7 +32,7 @@ class _Moved:
     @staticmethod
     def of(one: Reference, values: np.ndarray) -> "_Moved":
         last = np.empty(0) if one.bins.categorical else last_digits(values)
-        return _Moved(one, values, dominant(values)[1], stuck_at(one, values) is not None, last)
+        return _Moved(one, values, dominant(values)[1], one.stuck_at(values) is not None, last)
 
 
 def swaps(columns: Sequence[Column]) -> list[Fault]:
@@ -60,24 +57,6 @@ def swaps(columns: Sequence[Column]) -> list[Fault]:
     return faults
 
 
-def stuck_at(one: Reference, values: np.ndarray) -> float | None:
-    """Return the value that a column is stuck at, as it reads it, None where calm pieces are so too.
-
-    Where calm pieces stand still at some values it is another one of its own: at a new one, all may have moved by as
-    much.
-    """
-    value, share = dominant(values)
-    if share < STUCK:
-        return None
-    place = float(one.coder.places(one.place, np.asarray([value])).item())
-    if one.norm.dominance <= VARIED:
-        often = not one.bins.categorical and one.norm.dominance > _OFTEN
-        return None if often and place == one.norm.dominant else place
-    usual, written = one.norm.constants, one.numerals
-    own = written is not None and written.filter and written.known(np.asarray([place])) == 1.0
-    return place if usual and own and place not in usual else None
-
-
 def _gain_of_swap(first: _Moved, second: _Moved) -> float:
     """Return by how much both columns come nearer to their references by changing places, 0 where it does not fit."""
     gain = _gain(first, second)
@@ -93,7 +72,7 @@ def _gain(own: _Moved, new: _Moved) -> float:
     if own.one.bins.categorical or own.one.norm.is_typical:
         gap = own.one.gap(new.values)
         gain = own.one.gap(own.values) - gap
-        return gain if gain >= _MOVED and gap <= own.one.norm.gap + _SLACK else 0.0
+        return gain if gain >= _MOVED and gap <= own.one.norm.gap + SLACK else 0.0
     if not _fits(own, new):
         return 0.0
     if own.stuck or own.one.norm.outside(own.values) > _STRANGE:
@@ -104,12 +83,12 @@ def _gain(own: _Moved, new: _Moved) -> float:
 
 def _fits(own: _Moved, new: _Moved) -> bool:
     norm, written = own.one.norm, own.one.numerals
-    if new.dominance > norm.dominance + _SLACK or norm.outside(new.values) >= _HARDLY:
+    if new.dominance > norm.dominance + SLACK or norm.outside(new.values) >= _HARDLY:
         return False
     if written is None:
         return True
     known = written.known(new.values)  # NaN where it says nothing
-    return written.off(new.last) <= norm.off + _SLACK and known >= np.nan_to_num(written.known(own.values)) - _HARDLY
+    return written.off(new.last) <= norm.off + SLACK and known >= np.nan_to_num(written.known(own.values)) - _HARDLY
 
 
 def _nearer(own: _Moved, new: _Moved) -> float:

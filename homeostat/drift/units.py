@@ -7,14 +7,13 @@ from math import isfinite, log
 import numpy as np
 
 from homeostat.drift.bins import Bins
-from homeostat.drift.faults import Reference
+from homeostat.drift.faults import SLACK, Reference
 
 _SURE = 8.0  # no drift multiplies a column by so much
 _MOST = 0.5  # share of values of an unheard-of size
 _HARDLY = 0.1  # of them once it is undone
 _APART = 0.9  # distance from which a known factor smaller than that is believed: hardly any value is where one was
 _BETTER = 0.15  # by so much at least the distance has to fall
-_SLACK = 0.05  # beyond what calm pieces do
 _ZERO = 30.0  # degrees may come so much nearer to zero in a cold week
 _NEAR = 1.6  # a piece's level is known up to about this factor
 _OFF = 0.1  # of distance that a factor's logarithm off the ratio of the quantiles is worth
@@ -67,7 +66,7 @@ def unit_change(one: Reference, values: np.ndarray) -> Conversion | None:
 
 
 def _by_distribution(one: Reference, values: np.ndarray) -> Conversion | None:
-    before, most = one.gap(values), one.norm.gap + _SLACK
+    before, most = one.gap(values), one.norm.gap + SLACK
     if before < most:
         return None
     levels = np.cumsum(one.counts[:-2]) / one.counts[:-1].sum()
@@ -81,6 +80,7 @@ def _by_distribution(one: Reference, values: np.ndarray) -> Conversion | None:
 
 
 def _by_numerals(one: Reference, values: np.ndarray) -> Conversion | None:
+    """Return what the size of numbers and how they are written show, where their distribution says nothing."""
     rest = values[values != 0]
     lost_zeros = one.norm.zeros > _MOST and rest.size == values.size  # no factor makes them something else
     if rest.size < _FEW or lost_zeros or not one.norm.most:
@@ -135,7 +135,7 @@ class _Shown:
 
         Where pieces look like the whole, the undone ones have to.
         """
-        if one.norm.is_typical and undone.gap > one.norm.gap + _SLACK:
+        if one.norm.is_typical and undone.gap > one.norm.gap + SLACK:
             return False
         natural = self.finer < _HARDLY and not self.beyond and one.finer(rest / undone.factor) > _MOST
         return self.far and not natural and _is_large(undone) and not 1 / _ZERO < undone.factor < 1
@@ -144,12 +144,12 @@ class _Shown:
         """Whether numbers were written as hardly any in the reference, and are as there once a factor is undone."""
         if not self.strange or undone.gap > self.gap + _OFF or one.finer(rest / undone.factor) >= _HARDLY:
             return False
-        return one.numerals is not None and one.known(rest / undone.factor) >= one.numerals.steady - _SLACK
+        return one.numerals is not None and one.known(rest / undone.factor) >= one.numerals.steady - SLACK
 
 
 def _doubt(one: Conversion) -> float:
     """Return what speaks against it: the distance left, how far it is off the quantiles, and being unknown."""
-    return one.gap + _OFF * abs(log(one.factor / one.rough)) - _SLACK * one.known
+    return one.gap + _OFF * abs(log(one.factor / one.rough)) - SLACK * one.known
 
 
 def _candidates(

@@ -129,4 +129,5 @@ def test_a_text_that_is_empty_is_not_an_unknown_one():
 def test_numbers_where_all_were_zero_have_drifted_and_the_largest_ones_are_no_trouble(table):
     rng = np.random.default_rng(6)
     model = trained([np.zeros(5000), rng.standard_normal(5000)])
-    assert named(model, [np.where(rng.random(PIECE) < 0.3, 0.0, 5.0), rng.standard_normal(PIECE) * 1e301]) is not None
+    (fault,) = named(model, [np.where(rng.random(PIECE) < 0.3, 0.0, 5.0), rng.standard_normal(PIECE) * 1e301])
+    assert (fault.kind, fault.columns) == (FaultKind.UNIT, ("x1",))
